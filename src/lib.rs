@@ -1,0 +1,2 @@
+//! The map of the house, in reading order.
+pub mod broker;
