@@ -1,2 +1,3 @@
 //! The map of the house, in reading order.
 pub mod broker;
+pub mod domain;

@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# What the scripts of this directory share: messages, and getting what a machine lacks.
+# Owns: apt packages it installs (as root on Debian only). Refuses: starting a service of the machine.
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# True where packages can be installed: root on Debian or a relative of it.
+can_apt() { [ "$(id -u)" -eq 0 ] && [ -e /etc/debian_version ] && have apt-get && have flock; }
+
+# apt_install PACKAGE...: without starting a service, one caller at a time. False where it fails.
+apt_install() (
+    exec 8</var/lib/dpkg && flock 8
+    missing=()
+    for package; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+    done
+    [ "${#missing[@]}" -gt 0 ] || exit 0
+    say "installing ${missing[*]}"
+    # Debian's packages start their server on its standard port unless this file forbids it.
+    policy=/usr/sbin/policy-rc.d mark='# by referral deploy/local/lib.sh, removed when the installation ends'
+    if [ ! -e "$policy" ] || grep -qxF "$mark" "$policy"; then
+        trap 'rm -f "$policy"' EXIT
+        trap 'exit 1' HUP INT TERM
+        printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >"$policy"
+        chmod 755 "$policy"
+    fi
+    log=$(mktemp "${TMPDIR:-/tmp}/referral-apt.XXXXXX")
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -o DPkg::Lock::Timeout=300 update >"$log" 2>&1 </dev/null 8<&- || true
+    if apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${missing[@]}" >>"$log" 2>&1 </dev/null 8<&-; then
+        rm -f "$log"
+    else
+        say "apt-get could not install ${missing[*]}; its output is in $log"
+        exit 1
+    fi
+)
+
+# need COMMAND PACKAGE...: installs the packages where the command is missing, or says what to install.
+need() {
+    local command=$1
+    shift
+    have "$command" && return
+    if can_apt; then apt_install "$@" || true; fi
+    hash -r
+    have "$command" || die "$command is missing: install $* (Debian's names), then run this again"
+}
+
+need_rust() { have cargo || die "cargo is missing: install Rust 1.95 or later (rustup), then run this again"; }
+
+# Rust programs need a linker, and SQLite and the cryptography are C and assembly.
+need_compiler() {
+    need_rust
+    need cc gcc libc6-dev
+}
+
+# python_with_pika VENV: prints a Python that has pika; a virtual environment is the last resort.
+python_with_pika() {
+    local venv=$1 python
+    for python in /usr/bin/python3 "$venv/bin/python3"; do
+        if "$python" -c 'import pika' 2>/dev/null; then echo "$python" && return; fi
+    done
+    if can_apt && apt_install python3-pika && /usr/bin/python3 -c 'import pika' 2>/dev/null; then
+        echo /usr/bin/python3 && return
+    fi
+    mkdir -p "$(dirname "$venv")"
+    if { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet 'pika>=1.3,<2'; } >"$venv.log" 2>&1 \
+        && "$venv/bin/python3" -c 'import pika' 2>/dev/null; then
+        echo "$venv/bin/python3" && return
+    fi
+    die "Python's pika is missing: install python3-pika (Debian's name), then run this again"
+}

@@ -1,0 +1,18 @@
+//! What the business knows, and nothing else: pure types and rules.
+//!
+//! No I/O, no clock, no randomness, no async in here; whatever depends on the time takes it as
+//! a parameter. Everything is made by parsing, so that nothing invalid can be built.
+pub mod bot;
+pub mod day;
+pub mod event;
+pub mod ids;
+pub mod key;
+pub mod money;
+pub mod reason;
+
+pub use day::{Day, Micros};
+pub use event::{Click, Data, Event, EventType, Payment, Signup, Trace};
+pub use ids::{Code, Currency, Email, UserHash};
+pub use key::EventKey;
+pub use money::Money;
+pub use reason::{Bad, Reason};

@@ -1,0 +1,220 @@
+//! Exact money: minor units in an `i64`, parsed from decimal text, never through a binary float.
+//!
+//! Contract 1: at most 2 decimals, at most 10^12; a JSON number such as `19.99` means exactly
+//! 19.99. Trailing zeros and exponents are a way of writing, not decimals: `1.9990e1` is 19.99.
+use std::fmt;
+
+use super::ids::Invalid;
+
+/// The largest single amount: 10^12 in major units.
+pub const AMOUNT_MAX_MINOR: i64 = 100_000_000_000_000;
+/// Where a payer's sum stops growing, so that no sum can overflow: 10^16 in major units.
+pub const SUM_MAX_MINOR: i64 = 1_000_000_000_000_000_000;
+/// Longest text that is read as a number.
+const NUMBER_MAX_CHARS: usize = 64;
+
+const RANGE: Invalid = Invalid("must be at most 1000000000000");
+const SHAPE: Invalid = Invalid("must be a decimal number");
+const DECIMALS: Invalid = Invalid("must have at most 2 decimals");
+const NEGATIVE: Invalid = Invalid("must not be negative");
+
+/// An amount in minor units (cents).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Money(i64);
+
+impl Money {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// From minor units, as the database keeps them.
+    pub const fn from_minor(minor: i64) -> Self {
+        Self(minor)
+    }
+
+    /// In minor units.
+    pub const fn minor(self) -> i64 {
+        self.0
+    }
+
+    /// True for 0.00.
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Reads a non-negative decimal number of at most 2 decimals and at most 10^12.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        parse_scaled(text, 2)
+            .and_then(|minor| if minor > AMOUNT_MAX_MINOR { Err(RANGE) } else { Ok(Self(minor)) })
+    }
+
+    /// `percent_e4` (a percentage with 4 decimals, as an integer) of this amount, rounded
+    /// half-even to cents (contract 4).
+    pub fn share(self, percent_e4: i64) -> Self {
+        const WHOLE: i128 = 1_000_000;
+        let product = i128::from(self.0) * i128::from(percent_e4);
+        let (quotient, rest) = (product / WHOLE, product % WHOLE);
+        let up = match (rest * 2).cmp(&WHOLE) {
+            std::cmp::Ordering::Greater => true,
+            std::cmp::Ordering::Equal => quotient % 2 == 1,
+            std::cmp::Ordering::Less => false,
+        };
+        Self(i64::try_from(quotient + i128::from(up)).unwrap_or(i64::MAX))
+    }
+
+    /// As a JSON number: `10.0`, `19.99` (contract 5 shows a decimal always).
+    pub fn json_number(self) -> Box<serde_json::value::RawValue> {
+        let text = self.to_string();
+        let text = text.strip_suffix('0').unwrap_or(&text).to_owned();
+        serde_json::value::RawValue::from_string(text).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let minor = self.0.unsigned_abs();
+        write!(f, "{sign}{}.{:02}", minor / 100, minor % 100)
+    }
+}
+
+/// Reads a percentage of 0 to 100 with at most 4 decimals as ten-thousandths of a percent.
+pub fn parse_percent(text: &str) -> Result<i64, Invalid> {
+    let shape = Invalid("must be a percentage of 0 to 100 with at most 4 decimals");
+    match parse_scaled(text, 4) {
+        Ok(e4) if e4 <= 1_000_000 => Ok(e4),
+        _ => Err(shape),
+    }
+}
+
+/// Reads JSON's number grammar (a leading `+` or `.` is no number) into `value × 10^scale`.
+fn parse_scaled(text: &str, scale: i32) -> Result<i64, Invalid> {
+    let (negative, unsigned) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    if unsigned.len() > NUMBER_MAX_CHARS {
+        return Err(SHAPE);
+    }
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)?),
+        None => (unsigned, 0),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((_, "")) => return Err(SHAPE),
+        Some(parts) => parts,
+        None => (mantissa, ""),
+    };
+    if whole.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+        return Err(SHAPE);
+    }
+    let digits = [whole, fraction].concat();
+    let significant = digits.trim_end_matches('0');
+    if significant.is_empty() {
+        return Ok(0);
+    }
+    if negative {
+        return Err(NEGATIVE);
+    }
+    // value = significant × 10^shift / 10^scale
+    let dropped = i32::try_from(digits.len() - significant.len()).map_err(|_| SHAPE)?;
+    let after_point = i32::try_from(fraction.len()).map_err(|_| SHAPE)?;
+    let shift = exponent - after_point + dropped + scale;
+    if shift < 0 {
+        return Err(DECIMALS);
+    }
+    let factor = u32::try_from(shift).ok().and_then(|s| 10i64.checked_pow(s)).ok_or(RANGE)?;
+    let number = significant.trim_start_matches('0').parse::<i64>().map_err(|_| RANGE)?;
+    number.checked_mul(factor).ok_or(RANGE)
+}
+
+fn parse_exponent(text: &str) -> Result<i32, Invalid> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(SHAPE);
+    }
+    // Beyond four digits every value is out of range, whichever way.
+    let magnitude =
+        digits.trim_start_matches('0').get(..4.min(digits.trim_start_matches('0').len()));
+    let magnitude = magnitude.filter(|d| !d.is_empty()).map_or(Ok(0), str::parse::<i32>);
+    let magnitude = magnitude.map_err(|_| SHAPE)?;
+    Ok(if text.starts_with('-') { -magnitude } else { magnitude })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn amounts_are_exact_or_refused() {
+        let cases = [
+            ("19.99", Ok(1999)),
+            ("0", Ok(0)),
+            ("0.00", Ok(0)),
+            ("-0", Ok(0)),
+            ("19.990", Ok(1999)),
+            ("1.999e1", Ok(1999)),
+            ("1e2", Ok(10_000)),
+            ("1999E-2", Ok(1999)),
+            ("1000000000000", Ok(AMOUNT_MAX_MINOR)),
+            ("1000000000000.01", Err(RANGE)),
+            ("1e309", Err(RANGE)),
+            ("1e99999999999", Err(RANGE)),
+            ("19.999", Err(DECIMALS)),
+            ("1e-309", Err(DECIMALS)),
+            ("-1", Err(NEGATIVE)),
+            ("NaN", Err(SHAPE)),
+            ("inf", Err(SHAPE)),
+            ("", Err(SHAPE)),
+            (".5", Err(SHAPE)),
+            ("5.", Err(SHAPE)),
+            ("+5", Err(SHAPE)),
+            ("1,5", Err(SHAPE)),
+            ("0x10", Err(SHAPE)),
+            ("1e", Err(SHAPE)),
+            ("99999999999999999999999", Err(RANGE)),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Money::parse(text).map(Money::minor), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn shares_round_half_even() {
+        let cases = [
+            (1000, 50_000, 50),
+            (25, 20_000, 0),
+            (75, 20_000, 2),
+            (100, 1_000_000, 100),
+            (1999, 123_456, 247),
+        ];
+        for (minor, percent_e4, expected) in cases {
+            assert_eq!(
+                Money::from_minor(minor).share(percent_e4).minor(),
+                expected,
+                "{minor} {percent_e4}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_in_answers_keep_one_decimal_at_least() {
+        for (minor, expected) in
+            [(1000, "10.0"), (1999, "19.99"), (2500, "25.0"), (0, "0.0"), (10, "0.1")]
+        {
+            assert_eq!(Money::from_minor(minor).json_number().get(), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_reads_back(minor in 0..=AMOUNT_MAX_MINOR) {
+            let money = Money::from_minor(minor);
+            prop_assert_eq!(Money::parse(&money.to_string()), Ok(money));
+        }
+
+        #[test]
+        fn no_text_panics(text in "[-+0-9.eE]{0,40}") {
+            let _ = Money::parse(&text);
+            let _ = parse_percent(&text);
+        }
+    }
+}
