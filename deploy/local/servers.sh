@@ -60,7 +60,7 @@ rabbitmq_env() {
         RABBITMQ_CTL_DIST_PORT_MIN=0 RABBITMQ_CTL_DIST_PORT_MAX=0
         # Two schedulers that do not spin while idle: the machine is shared with what is being tested.
         RABBITMQ_CTL_ERL_ARGS="+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}"
-        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}")
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -rabbit quorum_tick_interval 1000 -kernel inet_dist_use_interface {127,0,0,1}")
 }
 
 # What an engine's node has in common with a native one: small, and cheap while idle.
@@ -69,10 +69,10 @@ rabbitmq_conf() {
 disk_free_limit.absolute = 50MB
 raft.wal_max_size_bytes = 64000000
 collect_statistics_interval = 1000
-management.rates_mode = none
-management.sample_retention_policies.global.minute = 5
-management.sample_retention_policies.basic.minute = 5
-management.sample_retention_policies.detailed.10 = 5
+management.rates_mode = basic
+management.sample_retention_policies.global.minute = 1
+management.sample_retention_policies.basic.minute = 1
+management.sample_retention_policies.detailed.minute = 1
 CONF
 }
 

@@ -39,7 +39,7 @@ choose_ports() {
     for name in $(ports_of "$1"); do
         port=$(cat "$DIR/$1/$name" 2>/dev/null) || true
         rm -f "$DIR/$1/$name"
-        taken=" $(cat "$DIR"/*/port "$DIR"/*/*-port 2>/dev/null | tr '\n' ' ') "
+        taken=" $(cat "$DIR"/*/port "$DIR"/*/*-port 2>/dev/null | tr '\n' ' ' || true) "
         while [ -z "$port" ] || listening "$port" || [ "${taken/ $port /}" != "$taken" ]; do port=$(random_port); done
         echo "$port" >"$DIR/$1/$name"
     done

@@ -1,1 +1,20 @@
-//! stub
+//! The tables, one migration per file. Written once in a small dialect of SQL (see [`sql`]) that
+//! each database's own words are filled into.
+//!
+//! A migration that was released is never changed; a new one follows it. That several programs
+//! may start at once is `referral::store`'s business: it holds a lock while these run.
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::*;
+
+mod m20261122_000001_pipeline;
+mod sql;
+
+/// All migrations, in order.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261122_000001_pipeline::Migration)]
+    }
+}

@@ -403,7 +403,10 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str, prefix: &str) -> Result<T, Bad> 
                 let place = if place.is_empty() { "the event".to_owned() } else { place };
                 json_error(&place, error.inner())
             }
-            Ok(_) => Bad::new(Reason::MalformedJson, "there is more text after the JSON value"),
+            Ok(_) => Bad::new(
+                Reason::MalformedJson,
+                "the event: there is more text after the JSON value",
+            ),
         }
     })
 }

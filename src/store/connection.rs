@@ -1,0 +1,262 @@
+//! Connecting, waiting for a database that is not there yet, migrations, transactions.
+use std::{collections::HashSet, time::Duration};
+
+use migrations::{Migrator, MigratorTrait};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
+    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Param, Row, Rows, StoreError, dialect::Dialect};
+use crate::domain::EventKey;
+
+/// How long a statement waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long SQLite waits for another process's write transaction.
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Pause between tries to reach a database that is not there.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// Tries of one transaction that others' locks got in the way of.
+const AGAIN_TRIES_MAX: u32 = 20;
+
+/// How to reach the database.
+#[derive(Clone)]
+pub struct StoreSettings {
+    /// `sqlite://`, `postgres://` or `mysql://`; secret.
+    pub url: String,
+    /// Most connections of this program.
+    pub connections_max: u32,
+    /// Whether this program brings the tables up to date (`AUTO_MIGRATE`).
+    pub migrate: bool,
+}
+
+/// A database, with its dialect. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    connection: DatabaseConnection,
+    dialect: Dialect,
+}
+
+/// A transaction. Rolled back when dropped.
+pub struct Tx {
+    transaction: DatabaseTransaction,
+    dialect: Dialect,
+}
+
+impl Store {
+    /// Waits until the database answers and its tables are there; `None` when `shutdown` came
+    /// first. Errors are only those that waiting does not mend.
+    pub async fn open(
+        settings: &StoreSettings,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Self>, StoreError> {
+        let mut told = false;
+        loop {
+            match Self::connect(settings).await {
+                Ok(store) => return Ok(Some(store)),
+                Err(error) if error.is_passing() => {
+                    if !told {
+                        tracing::warn!(%error, "waiting for the database");
+                        told = true;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RETRY_PAUSE) => {}
+                () = shutdown.cancelled() => return Ok(None),
+            }
+        }
+    }
+
+    /// Connects once; see [`open`](Self::open).
+    pub async fn connect(settings: &StoreSettings) -> Result<Self, StoreError> {
+        let dialect = Dialect::of_url(&settings.url)
+            .ok_or_else(|| StoreError::Refused("the URL has no known scheme".to_owned()))?;
+        if settings.migrate {
+            migrate(&settings.url, dialect).await?;
+        }
+        let connection =
+            Database::connect(options(&settings.url, settings.connections_max)).await?;
+        Ok(Self { connection, dialect })
+    }
+
+    /// Which database this is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The connection pool, for entities.
+    pub fn connection(&self) -> &DatabaseConnection {
+        &self.connection
+    }
+
+    /// Begins a transaction that writes: READ COMMITTED, and on SQLite the write lock at once.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        let isolation_level =
+            (self.dialect != Dialect::Sqlite).then_some(IsolationLevel::ReadCommitted);
+        let options = TransactionOptions {
+            isolation_level,
+            access_mode: None,
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        };
+        let transaction = self.connection.begin_with_options(options).await?;
+        Ok(Tx { transaction, dialect: self.dialect })
+    }
+
+    /// Runs `work`, a whole transaction, again while others' locks get in its way.
+    pub async fn again<T, W, F>(&self, work: W) -> Result<T, StoreError>
+    where
+        W: Fn() -> F,
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        for _ in 1..AGAIN_TRIES_MAX {
+            match work().await {
+                Err(StoreError::Again(error)) => tracing::debug!(error, "transaction run again"),
+                other => return other,
+            }
+        }
+        work().await
+    }
+
+    /// Reads rows outside a transaction.
+    pub async fn all(
+        &self,
+        template: &str,
+        rows: Option<&Rows>,
+        params: Vec<Param>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let statement = self.dialect.statement(template, rows, params);
+        let found = self.connection.query_all_raw(statement).await?;
+        Ok(found.into_iter().map(Row).collect())
+    }
+
+    /// Reads at most one row outside a transaction.
+    pub async fn one(&self, template: &str, params: Vec<Param>) -> Result<Option<Row>, StoreError> {
+        Ok(self.all(template, None, params).await?.into_iter().next())
+    }
+
+    /// Runs a single statement as a transaction of its own; how many rows it changed.
+    pub async fn run(
+        &self,
+        template: &str,
+        rows: Option<&Rows>,
+        params: Vec<Param>,
+    ) -> Result<u64, StoreError> {
+        let statement = self.dialect.statement(template, rows, params);
+        Ok(self.connection.execute_raw(statement).await?.rows_affected())
+    }
+}
+
+impl Tx {
+    /// Reads rows.
+    pub async fn all(
+        &self,
+        template: &str,
+        rows: Option<&Rows>,
+        params: Vec<Param>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let statement = self.dialect.statement(template, rows, params);
+        let found = self.transaction.query_all_raw(statement).await?;
+        Ok(found.into_iter().map(Row).collect())
+    }
+
+    /// Reads at most one row.
+    pub async fn one(&self, template: &str, params: Vec<Param>) -> Result<Option<Row>, StoreError> {
+        Ok(self.all(template, None, params).await?.into_iter().next())
+    }
+
+    /// Runs a statement; how many rows it changed (no rows given: none).
+    pub async fn run(
+        &self,
+        template: &str,
+        rows: Option<&Rows>,
+        params: Vec<Param>,
+    ) -> Result<u64, StoreError> {
+        if rows.is_some_and(Rows::is_empty) {
+            return Ok(0);
+        }
+        let statement = self.dialect.statement(template, rows, params);
+        Ok(self.transaction.execute_raw(statement).await?.rows_affected())
+    }
+
+    /// Inserts rows by their unique `event_key`, the inbox of exactly-once: says which keys this
+    /// transaction inserted. Rows should come sorted by key, each key once.
+    pub async fn insert_new(
+        &self,
+        table: &str,
+        rows: &Rows,
+    ) -> Result<HashSet<EventKey>, StoreError> {
+        if rows.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let batch_id = i64::from_be_bytes(uuid::Uuid::new_v4().as_u64_pair().0.to_be_bytes());
+        let [insert, read] = self.dialect.insert_new(table, rows, batch_id);
+        if let Some(insert) = insert {
+            self.transaction.execute_raw(insert).await?;
+        }
+        let mut new = HashSet::with_capacity(rows.len());
+        if let Some(read) = read {
+            for row in self.transaction.query_all_raw(read).await? {
+                new.extend(EventKey::from_stored(&Row(row).text("event_key")?));
+            }
+        }
+        Ok(new)
+    }
+
+    /// Makes it so.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit().await?)
+    }
+
+    /// Undoes it, and gives the connection back clean.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        Ok(self.transaction.rollback().await?)
+    }
+}
+
+fn options(url: &str, connections_max: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections_max)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_timeout(ACQUIRE_TIMEOUT)
+        .sqlx_logging(false)
+        .test_before_acquire(false)
+        .map_sqlx_sqlite_opts(|sqlite| {
+            use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+            sqlite
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(SQLITE_BUSY_TIMEOUT)
+        });
+    options
+}
+
+/// Brings the tables up to date; of several programs that try at once exactly one does it.
+async fn migrate(url: &str, dialect: Dialect) -> Result<(), StoreError> {
+    // One connection, so that the lock and the migrations share a session.
+    let connection = Database::connect(options(url, 1)).await?;
+    let done = match dialect.migration_lock() {
+        Some([lock, unlock]) => {
+            connection.execute_unprepared(lock).await?;
+            let done = Migrator::up(&connection, None).await;
+            connection.execute_unprepared(unlock).await?;
+            done
+        }
+        None => {
+            let options = TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            };
+            let transaction = connection.begin_with_options(options).await?;
+            match Migrator::up(&transaction, None).await {
+                Ok(()) => transaction.commit().await,
+                Err(error) => Err(error),
+            }
+        }
+    };
+    connection.close().await?;
+    Ok(done?)
+}

@@ -1,0 +1,210 @@
+//! All differences between the databases, in one file.
+//!
+//! Statements are written once, with these words:
+//!
+//! | word | becomes |
+//! | --- | --- |
+//! | `{rows}` | a table of the given [`Rows`], alias `r` included |
+//! | `{?}` | the next single value |
+//! | `{conflict KEYS}` | `ON CONFLICT (KEYS) DO UPDATE SET` / `ON DUPLICATE KEY UPDATE` |
+//! | `{old T.C}`, `{new C}` | in what follows: the stored and the arriving value of column C |
+//! | `{greatest}`, `{least}` | the function's name |
+//! | `{skip locked}` | `FOR UPDATE SKIP LOCKED` where there are row locks |
+//! | `{for update}` | `FOR UPDATE` where there are row locks |
+use std::fmt::Write as _;
+
+use sea_orm::{DatabaseBackend, Statement, Value};
+
+use super::rows::{Kind, Param, Rows};
+
+/// Which database this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// `PostgreSQL`.
+    Postgres,
+    /// `SQLite`.
+    Sqlite,
+    /// `MySQL` or `MariaDB`.
+    Mysql,
+}
+
+impl From<DatabaseBackend> for Dialect {
+    fn from(backend: DatabaseBackend) -> Self {
+        match backend {
+            DatabaseBackend::Postgres => Self::Postgres,
+            DatabaseBackend::MySql => Self::Mysql,
+            _ => Self::Sqlite,
+        }
+    }
+}
+
+impl Dialect {
+    /// By the scheme of a database URL; `None` for any other scheme.
+    pub fn of_url(url: &str) -> Option<Self> {
+        match url.split_once(':')?.0 {
+            "postgres" | "postgresql" => Some(Self::Postgres),
+            "sqlite" => Some(Self::Sqlite),
+            "mysql" | "mariadb" => Some(Self::Mysql),
+            _ => None,
+        }
+    }
+
+    const fn backend(self) -> DatabaseBackend {
+        match self {
+            Self::Postgres => DatabaseBackend::Postgres,
+            Self::Sqlite => DatabaseBackend::Sqlite,
+            Self::Mysql => DatabaseBackend::MySql,
+        }
+    }
+
+    /// What to say to the database so that nobody else runs migrations meanwhile, and after.
+    /// SQLite needs neither: its migrations run in one immediate transaction.
+    pub(super) const fn migration_lock(self) -> Option<[&'static str; 2]> {
+        match self {
+            Self::Postgres => Some([
+                "SELECT pg_advisory_lock(7236837534)",
+                "SELECT pg_advisory_unlock(7236837534)",
+            ]),
+            Self::Sqlite => None,
+            Self::Mysql => Some([
+                "SELECT GET_LOCK('referral.migrations', 600)",
+                "SELECT RELEASE_LOCK('referral.migrations')",
+            ]),
+        }
+    }
+
+    /// Fills a statement's words in; see the module.
+    pub fn statement(self, template: &str, rows: Option<&Rows>, params: Vec<Param>) -> Statement {
+        let mut sql = String::with_capacity(template.len() + 256);
+        let mut values: Vec<Value> = Vec::new();
+        let mut params = params.into_iter();
+        let mut rest = template;
+        while let Some((before, word_on)) = rest.split_once('{') {
+            let (word, after) = word_on.split_once('}').unwrap_or((word_on, ""));
+            sql.push_str(before);
+            match word {
+                "rows" => {
+                    if let Some(rows) = rows {
+                        self.source(rows, &mut sql, &mut values);
+                    }
+                }
+                "?" => {
+                    values.extend(params.next().map(Param::into_value));
+                    self.placeholder(values.len(), &mut sql);
+                }
+                word => sql.push_str(&self.word(word)),
+            }
+            rest = after;
+        }
+        sql.push_str(rest);
+        Statement::from_sql_and_values(self.backend(), sql, values)
+    }
+
+    fn word(self, word: &str) -> String {
+        let mysql = self == Self::Mysql;
+        if let Some(keys) = word.strip_prefix("conflict ") {
+            return if mysql {
+                "ON DUPLICATE KEY UPDATE".to_owned()
+            } else {
+                format!("ON CONFLICT ({keys}) DO UPDATE SET")
+            };
+        }
+        if let Some(column) = word.strip_prefix("old ") {
+            return column.to_owned();
+        }
+        if let Some(column) = word.strip_prefix("new ") {
+            return if mysql { format!("VALUES({column})") } else { format!("excluded.{column}") };
+        }
+        let sqlite = self == Self::Sqlite;
+        match word {
+            "greatest" => if sqlite { "max" } else { "GREATEST" }.to_owned(),
+            "least" => if sqlite { "min" } else { "LEAST" }.to_owned(),
+            "skip locked" => if sqlite { "" } else { "FOR UPDATE SKIP LOCKED" }.to_owned(),
+            "for update" => if sqlite { "" } else { "FOR UPDATE" }.to_owned(),
+            other => format!("{{{other}}}"),
+        }
+    }
+
+    fn placeholder(self, number: usize, sql: &mut String) {
+        if self == Self::Postgres {
+            let _ = write!(sql, "${number}");
+        } else {
+            sql.push('?');
+        }
+    }
+
+    /// The rows as a table expression `… AS r(columns)`.
+    fn source(self, rows: &Rows, sql: &mut String, values: &mut Vec<Value>) {
+        let columns = rows.columns();
+        match self {
+            Self::Postgres => {
+                sql.push_str("UNNEST(");
+                for (n, ((_, kind), array)) in columns.iter().zip(rows.arrays()).enumerate() {
+                    values.push(array);
+                    let cast = if *kind == Kind::Text { "text[]" } else { "bigint[]" };
+                    let comma = if n == 0 { "" } else { ", " };
+                    let _ = write!(sql, "{comma}${}::{cast}", values.len());
+                }
+                let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+                let _ = write!(sql, ") AS r({})", names.join(", "));
+            }
+            Self::Sqlite => {
+                let picked: Vec<String> = columns
+                    .iter()
+                    .enumerate()
+                    .map(|(n, (name, _))| format!("value->>{n} AS {name}"))
+                    .collect();
+                values.push(rows.json());
+                let _ = write!(sql, "(SELECT {} FROM json_each(?)) AS r", picked.join(", "));
+            }
+            Self::Mysql => {
+                let picked: Vec<String> = columns
+                    .iter()
+                    .enumerate()
+                    .map(|(n, (name, kind))| {
+                        let kind = match kind {
+                            Kind::Text => "VARCHAR(4096) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+                            Kind::Int => "BIGINT",
+                        };
+                        format!("{name} {kind} PATH '$[{n}]' NULL ON EMPTY ERROR ON ERROR")
+                    })
+                    .collect();
+                values.push(rows.json());
+                let _ = write!(sql, "JSON_TABLE(?, '$[*]' COLUMNS({})) AS r", picked.join(", "));
+            }
+        }
+    }
+
+    /// The statements that insert rows by their unique `event_key` and tell which were new.
+    ///
+    /// `RETURNING` tells it where there is one. MySQL has none: there the rows carry the number
+    /// of their insertion, and are read back by it.
+    pub(super) fn insert_new(
+        self,
+        table: &str,
+        rows: &Rows,
+        batch_id: i64,
+    ) -> [Option<Statement>; 2] {
+        let names: Vec<&str> = rows.columns().iter().map(|(name, _)| *name).collect();
+        let names = names.join(", ");
+        if self == Self::Mysql {
+            let insert = format!(
+                "INSERT INTO {table} ({names}, batch_id) SELECT {names}, {batch_id} FROM {{rows}} \
+                 WHERE true ON DUPLICATE KEY UPDATE {table}.event_key = {table}.event_key"
+            );
+            let read = format!(
+                "SELECT {table}.event_key AS event_key FROM {{rows}} \
+                 JOIN {table} ON {table}.event_key = r.event_key \
+                 WHERE {table}.batch_id = {batch_id}"
+            );
+            let read = self.statement(&read, Some(rows), Vec::new());
+            [Some(self.statement(&insert, Some(rows), Vec::new())), Some(read)]
+        } else {
+            let insert = format!(
+                "INSERT INTO {table} ({names}) SELECT {names} FROM {{rows}} WHERE true \
+                 ON CONFLICT (event_key) DO NOTHING RETURNING event_key"
+            );
+            [None, Some(self.statement(&insert, Some(rows), Vec::new()))]
+        }
+    }
+}

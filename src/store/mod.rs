@@ -1,0 +1,13 @@
+//! The only room that knows SQL databases: connections, transactions, dialects, errors.
+//!
+//! What the tables are is in the `migrations` crate; who writes which, in ARCHITECTURE.md. Every
+//! worker and the ingress hold one [`Store`]; it is cheap to clone.
+mod connection;
+pub mod dialect;
+mod error;
+pub mod reference;
+pub mod rows;
+
+pub use connection::{Store, StoreSettings, Tx};
+pub use error::StoreError;
+pub use rows::{Param, Row, Rows};
