@@ -1,4 +1,21 @@
-//! The map of the house, in reading order.
+//! A message-driven referral pipeline: clicks, signups and payments come in as CloudEvents over
+//! RabbitMQ; workers turn them into daily records, credits and billing calls.
+//!
+//! The map of the house, in reading order:
+//!
+//! | room | what it owns |
+//! | --- | --- |
+//! | [`domain`] | pure types and rules |
+//! | [`broker`] | the only room that knows RabbitMQ |
+//! | [`store`] | the only room that knows SQL databases |
+//! | [`settings`], [`telemetry`], [`lifecycle`], [`ops`], [`metrics`], [`clock`] | what every program shares |
+
 pub mod broker;
+pub mod clock;
 pub mod domain;
+pub mod lifecycle;
+pub mod metrics;
+pub mod ops;
+pub mod settings;
 pub mod store;
+pub mod telemetry;

@@ -17,7 +17,7 @@ pub async fn run(manager: &SchemaManager<'_>, script: &str) -> Result<(), DbErr>
         let done = manager.get_connection().execute_unprepared(&fill(statement, backend)).await;
         match done {
             Err(error) if backend == DatabaseBackend::MySql && already_there(&error) => {}
-            other => drop(other?),
+            other => other.map(|_| ())?,
         }
     }
     Ok(())

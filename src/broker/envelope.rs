@@ -271,14 +271,14 @@ fn signup(data: &str) -> Result<Signup, Bad> {
     let email = text("data.email", data.email.as_deref())?;
     Ok(Signup {
         user_hash: user_hash(data.user_hash.as_deref())?,
-        code: optional(code, |t| Code::parse(t), Reason::CodeInvalid, "data.code")?,
+        code: optional(code, Code::parse, Reason::CodeInvalid, "data.code")?,
         user_indicator: optional(
             indicator,
-            |t| UserHash::parse(t),
+            UserHash::parse,
             Reason::Schema,
             "data.user_indicator",
         )?,
-        email: optional(email, |t| Email::parse(t), Reason::Schema, "data.email")?,
+        email: optional(email, Email::parse, Reason::Schema, "data.email")?,
         program_id: data.program_id,
     })
 }
@@ -331,7 +331,7 @@ fn payment(data: &str) -> Result<Payment, Bad> {
     };
     Ok(Payment {
         user_hash: user_hash(data.user_hash.as_deref())?,
-        currency: optional(currency, |t| Currency::parse(t), Reason::Schema, "data.currency")?,
+        currency: optional(currency, Currency::parse, Reason::Schema, "data.currency")?,
         paid,
         exchange: exchange.map(|raw| raw.get().to_owned()),
         success,

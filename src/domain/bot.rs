@@ -9,15 +9,10 @@ use isbot::Bots;
 const REMEMBERED_MAX: usize = 4096;
 
 /// Tells robots from people, and remembers what it said.
+#[derive(Default)]
 pub struct BotList {
     bots: Bots,
     remembered: Mutex<HashMap<String, bool>>,
-}
-
-impl Default for BotList {
-    fn default() -> Self {
-        Self { bots: Bots::default(), remembered: Mutex::default() }
-    }
 }
 
 impl BotList {

@@ -1,0 +1,94 @@
+//! What the programs count, in the names that `/metrics` shows.
+//!
+//! Every program has all of these families; those it has nothing to say of stay empty.
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+/// Which events, by what became of them.
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct Outcome {
+    /// `applied`, `duplicate`, `parked`, `left` (bad, and the other worker's to park).
+    pub outcome: &'static str,
+}
+
+/// Attempts or requests by their result.
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ResultLabel {
+    /// A short stable word.
+    pub result: &'static str,
+}
+
+/// The metrics of one program.
+pub struct Metrics {
+    registry: Registry,
+    /// Workers: events, by outcome.
+    pub events: Family<Outcome, Counter>,
+    /// Workers: events per transaction.
+    pub batch_events: Histogram,
+    /// Workers: seconds per transaction.
+    pub transaction_seconds: Histogram,
+    /// Workers: broker connections lost.
+    pub reconnects: Counter,
+    /// Ingress: events published, by result (`confirmed`, `failed`).
+    pub published: Family<ResultLabel, Counter>,
+    /// Billing: attempts, by result (`delivered`, `failed`, `dead`).
+    pub attempts: Family<ResultLabel, Counter>,
+    /// Billing: seconds per attempt.
+    pub attempt_seconds: Histogram,
+}
+
+impl Metrics {
+    /// All at nought.
+    pub fn new(program: &str) -> Self {
+        let label = (std::borrow::Cow::Borrowed("program"), program.to_owned().into());
+        let mut registry = Registry::with_prefix_and_labels("referral", std::iter::once(label));
+        let metrics = Self {
+            events: Family::default(),
+            batch_events: Histogram::new(exponential_buckets(1.0, 4.0, 8)),
+            transaction_seconds: Histogram::new(exponential_buckets(0.001, 3.0, 10)),
+            reconnects: Counter::default(),
+            published: Family::default(),
+            attempts: Family::default(),
+            attempt_seconds: Histogram::new(exponential_buckets(0.001, 3.0, 10)),
+            registry: Registry::default(),
+        };
+        registry.register("events", "Events by outcome", metrics.events.clone());
+        registry.register("batch_events", "Events per transaction", metrics.batch_events.clone());
+        registry.register(
+            "transaction_seconds",
+            "Seconds per transaction",
+            metrics.transaction_seconds.clone(),
+        );
+        registry.register("reconnects", "Broker connections lost", metrics.reconnects.clone());
+        registry.register("published", "Events published by result", metrics.published.clone());
+        registry.register("attempts", "Billing attempts by result", metrics.attempts.clone());
+        registry.register(
+            "attempt_seconds",
+            "Seconds per billing attempt",
+            metrics.attempt_seconds.clone(),
+        );
+        Self { registry, ..metrics }
+    }
+
+    /// Counts `n` events.
+    pub fn count_events(&self, outcome: &'static str, n: usize) {
+        if n > 0 {
+            self.events.get_or_create(&Outcome { outcome }).inc_by(n as u64);
+        }
+    }
+
+    /// In the OpenMetrics text format.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing into a String cannot fail.
+        drop(encode(&mut text, &self.registry));
+        text
+    }
+}
