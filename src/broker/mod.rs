@@ -1,0 +1,22 @@
+//! The broker room: the only place that knows lapin.
+//!
+//! Owns the topology (contract 1), connections and their repair, consuming with one batch
+//! acknowledgement, publishing with confirms, request and reply, and the form of a parked message.
+//! Refuses to know what an event means, any database, and HTTP.
+//!
+//! Reading order: [`topology`], [`message`], [`connection`], [`consumer`], [`publisher`] (its task
+//! in `dispatch`), [`parking`].
+
+pub mod connection;
+pub mod consumer;
+mod dispatch;
+pub mod message;
+pub mod parking;
+pub mod publisher;
+pub mod topology;
+
+pub use connection::{Broker, BrokerError, BrokerSettings};
+pub use consumer::{Lost, Session};
+pub use message::{HeaderValue, Headers, Message, Outgoing};
+pub use parking::{ParkBody, parked};
+pub use publisher::{PublishError, Publisher};
