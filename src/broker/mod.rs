@@ -4,19 +4,23 @@
 //! acknowledgement, publishing with confirms, request and reply, and the form of a parked message.
 //! Refuses to know what an event means, any database, and HTTP.
 //!
-//! Reading order: [`topology`], [`message`], [`connection`], [`consumer`], [`publisher`] (its task
-//! in `dispatch`), [`parking`].
+//! Reading order: [`topology`], [`message`], [`outgoing`], [`connection`], [`consumer`], [`publisher`] (its task
+//! in
+//! `dispatch` and `window`), [`parking`].
 
 pub mod connection;
 pub mod consumer;
 mod dispatch;
 pub mod message;
+pub mod outgoing;
 pub mod parking;
 pub mod publisher;
 pub mod topology;
+mod window;
 
 pub use connection::{Broker, BrokerError, BrokerSettings};
 pub use consumer::{Lost, Session};
-pub use message::{HeaderValue, Headers, Message, Outgoing};
+pub use message::{HeaderValue, Headers, Message};
+pub use outgoing::Outgoing;
 pub use parking::{ParkBody, parked};
 pub use publisher::{PublishError, Publisher};

@@ -28,7 +28,7 @@ pub enum ParkBody<'a> {
 /// The parked form of `original`, or of one event of it: on `referral.dead`, under the name of the
 /// worker's queue.
 ///
-/// - `reason`: the stable snake_case code (contract 1), header `x-reason`.
+/// - `reason`: the stable `snake_case` code (contract 1), header `x-reason`.
 /// - `detail`: one sentence naming the field, header `x-detail`, cut at 1,024 characters.
 /// - `worker`: `daily-records`, `credits`, `billing` or `mail`, header `x-worker`; its queue's name
 ///   is the routing key.

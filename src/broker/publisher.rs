@@ -27,7 +27,7 @@ use super::{Broker, Outgoing, dispatch};
 /// How many publishes may wait to be taken up by the task; further callers wait for room.
 pub(super) const QUEUED_MOST: usize = 1_024;
 
-/// RabbitMQ's name for "answer on this channel" (direct reply-to).
+/// The broker's name for "answer on this channel" (direct reply-to).
 pub(super) const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
 /// Why a message was not published, or not known to be. All but [`TooLarge`](Self::TooLarge): safe

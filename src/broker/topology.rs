@@ -55,7 +55,7 @@ pub const KEY_MAIL: &str = "mail";
 /// Deliveries after which a work queue gives a message up, dead-lettered by the broker: so many that
 /// restarts never reach it.
 pub const WORK_DELIVERY_LIMIT: i64 = 1_000;
-/// The same for queues that keep messages for a person: never. (RabbitMQ 4 defaults to 20.)
+/// The same for queues that keep messages for a person: never. (From version 4 the broker defaults to 20.)
 pub const KEPT_DELIVERY_LIMIT: i64 = 1_000_000_000;
 
 /// How an exchange routes.
