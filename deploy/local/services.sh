@@ -98,9 +98,12 @@ up_one() {
     lock "$s"
     if running "$s"; then
         act resume "$s"
-        wait_answers "$s" || die "$s: runs but does not answer on port $(port_of "$s")"
-        say "$s: already up on 127.0.0.1:$(port_of "$s")"
-        return
+        if wait_answers "$s"; then
+            say "$s: already up on 127.0.0.1:$(port_of "$s")"
+            return
+        fi
+        # One that was just about to stop has stopped meanwhile, and is started below.
+        if running "$s"; then die "$s: runs but does not answer on port $(port_of "$s")"; fi
     fi
     stop_epmd "$s"
     # A container keeps the ports that it was made with.
@@ -145,6 +148,7 @@ act() {
             wait_gone 10 $all ;;
         stop)
             signal CONT $all
+            if [ "$s" = rabbitmq ]; then rabbitmq_before_stop; fi
             # PostgreSQL: SIGINT ends the sessions of its clients, SIGTERM would wait for them.
             if [ "$s" = postgres ]; then signal INT "$process"; else signal TERM "$process"; fi
             wait_gone "$STOP_SECS" "$process" || signal KILL $all

@@ -1,16 +1,27 @@
-//! broker (being merged)
+//! The broker room: the only place that knows lapin.
+//!
+//! Owns the topology (contract 1), connections and their repair, consuming with one batch
+//! acknowledgement, publishing with confirms, request and reply, and the form of a parked message.
+//! Refuses to know what an event means, any database, and HTTP.
+//!
+//! Reading order: [`topology`], [`message`], [`outgoing`], [`connection`], [`consumer`], [`publisher`] (its task
+//! in
+//! `dispatch` and `window`), [`parking`].
+
+pub mod connection;
+pub mod consumer;
+mod dispatch;
 pub mod envelope;
-/// x
-#[derive(Clone)]
-pub struct BrokerSettings {
-    /// a
-    pub url: String,
-    /// a
-    pub connection_name: String,
-    /// a
-    pub publish_timeout: std::time::Duration,
-    /// a
-    pub heartbeat: u16,
-    /// a
-    pub max_message: usize,
-}
+pub mod message;
+pub mod outgoing;
+pub mod parking;
+pub mod publisher;
+pub mod topology;
+mod window;
+
+pub use connection::{Broker, BrokerError, BrokerSettings};
+pub use consumer::{Lost, Session};
+pub use message::{HeaderValue, Headers, Message};
+pub use outgoing::Outgoing;
+pub use parking::{ParkBody, parked};
+pub use publisher::{PublishError, Publisher};

@@ -1,0 +1,347 @@
+//! Connecting, for ever and politely: [`Broker`] opens connections with the topology declared.
+//!
+//! Owns settings, back-off and what is a refusal rather than an outage. Refuses lapin's own recovery:
+//! after any error everything of a connection is dropped and made anew. Never logs the address, which
+//! holds a password.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, uri::AMQPUri};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{Publisher, Session, topology};
+
+/// The longest wait before the second try; it doubles with every further one.
+pub const BACKOFF_FIRST: Duration = Duration::from_millis(200);
+/// The longest wait before any try.
+pub const BACKOFF_MOST: Duration = Duration::from_secs(30);
+/// How long one try may take: TCP, TLS, handshake, topology. Generous, for a three-node cluster
+/// that has just started.
+const TRY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a graceful close waits for the broker's answer.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A connection lost younger than this counts as a failed try, so that one which is accepted and
+/// thrown out at once is not repeated in a tight loop.
+const SETTLED_AFTER: Duration = Duration::from_secs(10);
+
+/// How to reach the broker, and what to expect of it.
+#[derive(Clone)]
+pub struct BrokerSettings {
+    /// `amqp://` or `amqps://` with user, password, host and virtual host. A secret.
+    pub url: String,
+    /// The name shown in the broker's list of connections.
+    pub connection_name: String,
+    /// How long a publish may take from call to confirm (5 s).
+    pub publish_timeout: Duration,
+    /// The heartbeat in seconds (10); a dead peer is noticed within two.
+    pub heartbeat: u16,
+    /// The largest body published, in bytes (`MAX_MESSAGE`, 4 MiB).
+    pub max_message: usize,
+}
+
+impl BrokerSettings {
+    /// Contract 1's defaults for this address.
+    pub fn new(url: impl Into<String>, connection_name: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            connection_name: connection_name.into(),
+            publish_timeout: Duration::from_secs(5),
+            heartbeat: 10,
+            max_message: 4 * 1024 * 1024,
+        }
+    }
+}
+
+impl fmt::Debug for BrokerSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrokerSettings")
+            .field("url", &"<redacted>")
+            .field("connection_name", &self.connection_name)
+            .field("publish_timeout", &self.publish_timeout)
+            .field("heartbeat", &self.heartbeat)
+            .field("max_message", &self.max_message)
+            .finish()
+    }
+}
+
+/// What waiting cannot mend: the program should say it and exit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BrokerError {
+    /// Something of the topology exists otherwise (406), or its arguments are not accepted. Nothing
+    /// is changed or deleted: compare with contract 1 and delete or migrate it by hand.
+    #[error("the broker has {object} declared otherwise than contract 1 says: {detail}")]
+    Topology {
+        /// Kind and name, such as `queue referral.credits`.
+        object: String,
+        /// The broker's own words.
+        detail: String,
+    },
+    /// The address is not one. (It is not repeated here: it may hold a password.)
+    #[error("the broker's address is not an amqp:// or amqps:// URL")]
+    Address,
+}
+
+/// Why one try to connect failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It may work later.
+    Outage(String),
+    /// It will not.
+    Refusal(BrokerError),
+}
+
+impl Failure {
+    /// A failed declaration: a refusal if the broker says 406, an outage otherwise.
+    pub(super) fn of_declaration(object: String, error: &lapin::Error) -> Self {
+        match error.kind() {
+            ErrorKind::ProtocolError(e) if e.get_id() == PRECONDITION_FAILED => {
+                Self::Refusal(BrokerError::Topology { object, detail: e.get_message().to_string() })
+            }
+            _ => Self::Outage(format!("{object}: {error}")),
+        }
+    }
+}
+
+impl From<lapin::Error> for Failure {
+    fn from(error: lapin::Error) -> Self {
+        Self::Outage(error.to_string())
+    }
+}
+
+/// AMQP's code for an object that exists otherwise.
+const PRECONDITION_FAILED: u16 = 406;
+
+/// The longest wait before try number `failures` + 1: none before the first, then 0.2 s doubling to
+/// 30 s. The wait itself is uniform between nothing and that ("full jitter"), taken from the random
+/// number, so that many programs do not come back in step.
+pub fn backoff(failures: u32, random: u64) -> Duration {
+    let Some(doublings) = failures.checked_sub(1) else {
+        return Duration::ZERO;
+    };
+    let most = BACKOFF_FIRST
+        .saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX))
+        .min(BACKOFF_MOST);
+    // random / 2^64 of `most`, in whole nanoseconds.
+    let nanos = (most.as_nanos() * u128::from(random)) >> 64;
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// How many tries have failed in a row, shared between the one who tries and the one who notices
+/// that a connection did not last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Streak(Arc<AtomicU32>);
+
+impl Streak {
+    pub(super) fn failed(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection ended after `age`, `lost` or by will.
+    pub(super) fn ended(&self, lost: bool, age: Duration) {
+        if lost && age < SETTLED_AFTER {
+            self.failed();
+        } else {
+            self.0.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits as long as the failures so far say; false if shut down meanwhile.
+    pub(super) async fn wait(&self, shutdown: &CancellationToken) -> bool {
+        // Without randomness there is no jitter, which is no reason to stop.
+        let random = getrandom::u64().unwrap_or(u64::MAX);
+        let delay = backoff(self.0.load(Ordering::Relaxed), random);
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => false,
+            () = tokio::time::sleep(delay) => true,
+        }
+    }
+}
+
+/// One open connection with one channel. Dropping it closes both.
+pub(super) struct Link {
+    // Dropped in this order.
+    pub(super) channel: Channel,
+    pub(super) connection: Connection,
+}
+
+impl Link {
+    /// Closes and waits a moment for the broker to say so; what is unacknowledged goes back.
+    pub(super) async fn close(self) {
+        let closing = self.connection.close(200, "OK".into());
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
+    }
+}
+
+/// The way to the broker. Cheap to clone; holds no connection of its own.
+#[derive(Clone)]
+pub struct Broker {
+    settings: Arc<BrokerSettings>,
+    streaks: Arc<Mutex<Vec<(String, Streak)>>>,
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    /// Connects nowhere yet.
+    pub fn new(settings: BrokerSettings) -> Self {
+        Self { settings: Arc::new(settings), streaks: Arc::default() }
+    }
+
+    /// Waits for ever (back-off with full jitter 0.2 to 30 s, one warning a try) until connected,
+    /// the topology declared and `queue` consumed with at most `prefetch` messages unacknowledged.
+    /// `None` when shut down first.
+    pub async fn consume(
+        &self,
+        queue: &str,
+        prefetch: u16,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Session>, BrokerError> {
+        let streak = self.streak(queue);
+        let open = || async {
+            let link = self.open("consume").await?;
+            Session::open(link, queue, prefetch, streak.clone()).await
+        };
+        self.insist(queue, &streak, shutdown, open).await
+    }
+
+    /// Waits in the same way until the topology is declared, then disconnects: for a program that
+    /// only publishes, so that it refuses to start where [`consume`](Self::consume) would. False
+    /// when shut down first.
+    pub async fn declare(&self, shutdown: &CancellationToken) -> Result<bool, BrokerError> {
+        let open = || async {
+            self.open("declare").await?.close().await;
+            Ok(())
+        };
+        let streak = Streak::default();
+        let done = self.insist("topology", &streak, shutdown, open).await?;
+        Ok(done.is_some())
+    }
+
+    /// Spawns the publisher's task, with a connection of its own (a broker in alarm blocks every
+    /// write of a connection that publishes, acknowledgements too), which it repairs by itself.
+    /// Cancelling `shutdown`, or dropping every [`Publisher`], lets it confirm what it has and end.
+    pub fn publisher(&self, shutdown: CancellationToken) -> Publisher {
+        Publisher::spawn(self.clone(), shutdown)
+    }
+
+    pub(super) fn settings(&self) -> &BrokerSettings {
+        &self.settings
+    }
+
+    fn streak(&self, queue: &str) -> Streak {
+        let mut streaks = self.streaks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, streak)) = streaks.iter().find(|(name, _)| name == queue) {
+            return streak.clone();
+        }
+        let streak = Streak::default();
+        streaks.push((queue.to_owned(), streak.clone()));
+        streak
+    }
+
+    /// Tries until it works, is refused, or is shut down (`None`).
+    pub(super) async fn insist<T, F>(
+        &self,
+        purpose: &str,
+        streak: &Streak,
+        shutdown: &CancellationToken,
+        open: impl Fn() -> F,
+    ) -> Result<Option<T>, BrokerError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        while streak.wait(shutdown).await {
+            let one_try = tokio::time::timeout(TRY_TIMEOUT, open());
+            let outcome = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(None),
+                outcome = one_try => outcome,
+            };
+            let reason = match outcome {
+                Ok(Ok(opened)) => {
+                    info!(purpose, "connected to the broker");
+                    return Ok(Some(opened));
+                }
+                Ok(Err(Failure::Refusal(error))) => return Err(error),
+                Ok(Err(Failure::Outage(reason))) => reason,
+                Err(_) => format!("no answer within {} s", TRY_TIMEOUT.as_secs()),
+            };
+            streak.failed();
+            warn!(purpose, reason, "the broker cannot be reached; trying again");
+        }
+        Ok(None)
+    }
+
+    /// One connection, one channel, the topology declared on it.
+    pub(super) async fn open(&self, role: &str) -> Result<Link, Failure> {
+        let mut uri: AMQPUri =
+            self.settings.url.parse().map_err(|_| Failure::Refusal(BrokerError::Address))?;
+        uri.query.heartbeat = Some(self.settings.heartbeat);
+        uri.query.connection_timeout = Some(TRY_TIMEOUT.as_millis() as u64);
+        let name = format!("{} ({role})", self.settings.connection_name);
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let connection = Connection::connect_uri(uri, properties).await?;
+        let channel = connection.create_channel().await?;
+        let link = Link { channel, connection };
+        topology::declare(&link.channel).await?;
+        Ok(link)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_is_full_jitter_from_nothing_to_thirty_seconds() {
+        let most = u64::MAX;
+        let cases = [
+            ("first try at once", 0, most, 0..=0),
+            ("lowest draw", 1, 0, 0..=0),
+            ("highest draw", 1, most, 199..=200),
+            ("half", 1, most / 2, 99..=100),
+            ("doubled", 2, most, 399..=400),
+            ("still under the cap", 8, most, 25_599..=25_600),
+            ("capped", 9, most, 29_999..=30_000),
+            ("no overflow", u32::MAX, most, 29_999..=30_000),
+        ];
+        for (name, failures, random, millis) in cases {
+            let wait = backoff(failures, random).as_millis();
+            assert!(millis.contains(&wait), "{name}: {wait} ms");
+        }
+    }
+
+    #[test]
+    fn only_a_connection_that_lasted_forgives() {
+        let streak = Streak::default();
+        let count = || streak.0.load(Ordering::Relaxed);
+        streak.failed();
+        streak.ended(true, Duration::from_secs(1));
+        assert_eq!(count(), 2, "thrown out at once");
+        streak.ended(true, Duration::from_secs(11));
+        assert_eq!(count(), 0, "lost after a while");
+        streak.failed();
+        streak.ended(false, Duration::ZERO);
+        assert_eq!(count(), 0, "closed by will");
+    }
+
+    #[test]
+    fn the_address_is_never_shown() {
+        let settings = BrokerSettings::new("amqp://user:canary@host/vhost", "test");
+        let shown = format!("{settings:?} {:?}", Broker::new(settings.clone()));
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+}

@@ -1,0 +1,175 @@
+//! Consuming: a [`Session`] is one connection, one channel, one consumer.
+//!
+//! Owns what is held unacknowledged. Refuses to repair itself: after [`Lost`] the session is dropped,
+//! and with it everything held, which the broker delivers again.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::{FutureExt, StreamExt};
+use lapin::{
+    Consumer,
+    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
+    types::FieldTable,
+};
+use tokio::time::Instant;
+
+use super::{
+    Message,
+    connection::{Failure, Link, Streak},
+};
+
+/// The session is over: drop it, forget what it held, and consume again. Always transient; what was
+/// not acknowledged comes again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// Connection or channel is gone.
+    #[error("the connection to the broker is gone: {0}")]
+    Connection(String),
+    /// The broker ended the consumer: the queue was deleted, or its leader went.
+    #[error("the broker cancelled the consumer")]
+    Cancelled,
+    /// [`Session::stop`] was called: there is nothing more to wait for.
+    #[error("the session was stopped")]
+    Stopped,
+}
+
+impl From<lapin::Error> for Lost {
+    fn from(error: lapin::Error) -> Self {
+        Self::Connection(error.to_string())
+    }
+}
+
+/// One connection, one channel, one consumer of one queue. Dropping it drops everything held.
+pub struct Session {
+    consumer: Consumer,
+    // `None` only after `close`.
+    link: Option<Link>,
+    streak: Streak,
+    born: Instant,
+    lost: AtomicBool,
+    stopped: bool,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("queue", &self.consumer.queue().as_str())
+            .field("lost", &self.lost)
+            .field("stopped", &self.stopped)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    pub(super) async fn open(
+        link: Link,
+        queue: &str,
+        prefetch: u16,
+        streak: Streak,
+    ) -> Result<Self, Failure> {
+        // lapin's queue of arrived messages has no bound of its own: this is the only brake.
+        link.channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+        let consumer = link
+            .channel
+            .basic_consume(
+                queue.into(),
+                "".into(),
+                BasicConsumeOptions::default(),
+                FieldTable::default(),
+            )
+            .await?;
+        Ok(Self {
+            consumer,
+            link: Some(link),
+            streak,
+            born: Instant::now(),
+            lost: AtomicBool::new(false),
+            stopped: false,
+        })
+    }
+
+    /// The next message, waiting for it. Cancel safe: a dropped call loses nothing.
+    pub async fn next(&mut self) -> Result<Message, Lost> {
+        if self.stopped {
+            return Err(Lost::Stopped);
+        }
+        let arrived = self.consumer.next().await;
+        self.taken(arrived)
+    }
+
+    /// A message that has arrived already, without waiting; `None` when there is none.
+    pub fn try_next(&mut self) -> Result<Option<Message>, Lost> {
+        if self.stopped {
+            return Ok(None);
+        }
+        match self.consumer.next().now_or_never() {
+            None => Ok(None),
+            Some(arrived) => self.taken(arrived).map(Some),
+        }
+    }
+
+    fn taken(
+        &mut self,
+        arrived: Option<lapin::Result<lapin::message::Delivery>>,
+    ) -> Result<Message, Lost> {
+        match arrived {
+            Some(Ok(delivery)) => Ok(Message::from_delivery(delivery)),
+            Some(Err(error)) => Err(self.note(error.into())),
+            None => Err(self.note(Lost::Cancelled)),
+        }
+    }
+
+    fn note(&self, lost: Lost) -> Lost {
+        self.lost.store(true, Ordering::Relaxed);
+        lost
+    }
+
+    /// Acknowledges every held message up to and including `tag`, in one frame; returns when it has
+    /// been written. AMQP confirms no acknowledgement: one lost on the way comes again.
+    pub async fn ack_through(&self, tag: u64) -> Result<(), Lost> {
+        self.ack(tag, true).await
+    }
+
+    /// Acknowledges the one message `tag`: for picking single messages out of a dead queue.
+    pub async fn ack_one(&self, tag: u64) -> Result<(), Lost> {
+        self.ack(tag, false).await
+    }
+
+    async fn ack(&self, tag: u64, multiple: bool) -> Result<(), Lost> {
+        let Some(link) = &self.link else {
+            return Err(Lost::Stopped);
+        };
+        link.channel
+            .basic_ack(tag, BasicAckOptions { multiple })
+            .await
+            .map_err(|error| self.note(error.into()))
+    }
+
+    /// Takes no more messages. What is held may still be acknowledged; what had arrived without
+    /// being taken goes back with the rest at the end of the session. [`next`](Self::next) says
+    /// [`Lost::Stopped`] from now on.
+    pub async fn stop(&mut self) {
+        if std::mem::replace(&mut self.stopped, true) {
+            return;
+        }
+        if let Some(link) = &self.link {
+            // A failure means that the session is lost, which the next acknowledgement says.
+            let _ =
+                link.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default()).await;
+        }
+    }
+
+    /// Closes the connection and waits a moment (2 s at most) for the broker to agree. What is
+    /// unacknowledged goes back to the queue.
+    pub async fn close(mut self) {
+        if let Some(link) = self.link.take() {
+            link.close().await;
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.streak.ended(*self.lost.get_mut(), self.born.elapsed());
+    }
+}

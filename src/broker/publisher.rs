@@ -1,0 +1,210 @@
+//! Publishing: [`Publisher`] is the handle that callers hold; the work is done by its task, in
+//! `dispatch`.
+//!
+//! Owns deadlines and the matching of replies to requests. Refuses to let a caller's future hold a
+//! confirm: a dropped request neither loses nor keeps anything.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Broker, Outgoing, dispatch};
+
+/// How many publishes may wait to be taken up by the task; further callers wait for room.
+pub(super) const QUEUED_MOST: usize = 1_024;
+
+/// The broker's name for "answer on this channel" (direct reply-to).
+pub(super) const REPLY_TO: &str = "amq.rabbitmq.reply-to";
+
+/// Why a message was not published, or not known to be. All but [`TooLarge`](Self::TooLarge): safe
+/// to repeat with the same id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// Not connected, or the connection was lost before the confirm: it may have been published.
+    #[error("the broker is unavailable: {0}")]
+    Unavailable(String),
+    /// Mandatory, and no queue takes this key of this exchange: it was not kept.
+    #[error("no queue takes the message")]
+    Unroutable,
+    /// The broker refused it: the queue is full, or failed.
+    #[error("the broker refused the message")]
+    Nacked,
+    /// No confirm within the publish time-out (a broker in alarm takes none): it may yet be
+    /// published.
+    #[error("the broker did not confirm in time")]
+    TimedOut,
+    /// The body is over `MAX_MESSAGE`, or a property is longer than AMQP carries: a repeat fails too.
+    #[error("the message is larger than allowed")]
+    TooLarge,
+}
+
+/// What the task is asked to do.
+pub(super) struct Command {
+    pub(super) message: Outgoing,
+    pub(super) answer: oneshot::Sender<Result<(), PublishError>>,
+}
+
+/// What handles and task share.
+#[derive(Default)]
+pub(super) struct Shared {
+    connected: AtomicBool,
+    replies: Mutex<HashMap<String, oneshot::Sender<Bytes>>>,
+}
+
+impl Shared {
+    pub(super) fn set_connected(&self, connected: bool) {
+        self.connected.store(connected, Ordering::Release);
+    }
+
+    /// Hands a reply to who waits for it. Nobody does any more when it comes late.
+    pub(super) fn deliver(&self, correlation_id: &str, body: Bytes) -> bool {
+        self.replies().remove(correlation_id).is_some_and(|waiting| waiting.send(body).is_ok())
+    }
+
+    /// No reply of the lost connection can come any more: whoever waits learns it now.
+    pub(super) fn forget_replies(&self) {
+        self.replies().clear();
+    }
+
+    fn replies(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Bytes>>> {
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the table of awaited replies; leaving it, in whatever way, clears it.
+struct Awaited<'a> {
+    shared: &'a Shared,
+    correlation_id: String,
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        self.shared.replies().remove(&self.correlation_id);
+    }
+}
+
+/// Publishes with confirms. Cheap to clone; all clones share one task and one connection.
+#[derive(Clone)]
+pub struct Publisher {
+    commands: mpsc::Sender<Command>,
+    shared: Arc<Shared>,
+    timeout: Duration,
+    max_message: usize,
+}
+
+impl std::fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Publisher").field("ready", &self.is_ready()).finish_non_exhaustive()
+    }
+}
+
+impl Publisher {
+    pub(super) fn spawn(broker: Broker, shutdown: CancellationToken) -> Self {
+        let (commands, queue) = mpsc::channel(QUEUED_MOST);
+        let shared = Arc::new(Shared::default());
+        let publisher = Self {
+            commands,
+            shared: Arc::clone(&shared),
+            timeout: broker.settings().publish_timeout,
+            max_message: broker.settings().max_message,
+        };
+        tokio::spawn(dispatch::run(broker, queue, shared, shutdown));
+        publisher
+    }
+
+    /// Publishes one message. `Ok` only on a positive confirm, of a message that was not returned.
+    /// Answers within the publish time-out. A dropped call may or may not publish.
+    pub async fn publish(&self, message: Outgoing) -> Result<(), PublishError> {
+        let deadline = Instant::now() + self.timeout;
+        self.publish_until(message, deadline).await
+    }
+
+    /// Publishes all of them, in flight together; one result each, in order.
+    pub async fn publish_all(&self, messages: Vec<Outgoing>) -> Vec<Result<(), PublishError>> {
+        join_all(messages.into_iter().map(|m| self.publish(m))).await
+    }
+
+    /// Publishes a request and waits for its reply (contract 1, "Replies"), on the publisher's own
+    /// channel. Replies are told apart by `correlation_id`; a fresh one is set where it is absent or
+    /// already awaited. `Ok(None)`: published and confirmed, but no reply within `wait`, measured
+    /// from the call, or the connection it would have come on is gone.
+    pub async fn request(
+        &self,
+        mut message: Outgoing,
+        wait: Duration,
+    ) -> Result<Option<Bytes>, PublishError> {
+        let start = Instant::now();
+        let (awaited, mut reply) = self.await_reply(message.correlation_id.take());
+        message.correlation_id = Some(awaited.correlation_id.clone());
+        message.reply_to = Some(REPLY_TO.to_owned());
+        let published = self.publish_until(message, start + self.timeout);
+        tokio::select! {
+            biased;
+            // A reply says more than the confirm, which it may overtake.
+            Ok(body) = &mut reply => return Ok(Some(body)),
+            result = published => result?,
+        }
+        match timeout_at(start + wait, reply).await {
+            Ok(Ok(body)) => Ok(Some(body)),
+            Ok(Err(_)) | Err(_) => Ok(None),
+        }
+    }
+
+    /// Whether the publisher is connected now.
+    pub fn is_ready(&self) -> bool {
+        self.shared.connected.load(Ordering::Acquire)
+    }
+
+    /// Waits until the task has ended: after shutdown, with everything taken up answered.
+    pub async fn ended(&self) {
+        self.commands.closed().await;
+    }
+
+    async fn publish_until(
+        &self,
+        message: Outgoing,
+        deadline: Instant,
+    ) -> Result<(), PublishError> {
+        if !message.fits(self.max_message) {
+            return Err(PublishError::TooLarge);
+        }
+        let (answer, answered) = oneshot::channel();
+        let command = Command { message, answer };
+        let sent = timeout_at(deadline, self.commands.send(command)).await;
+        sent.map_err(|_| PublishError::TimedOut)?.map_err(|_| shut_down())?;
+        timeout_at(deadline, answered)
+            .await
+            .map_err(|_| PublishError::TimedOut)?
+            .map_err(|_| shut_down())?
+    }
+
+    fn await_reply(&self, wanted: Option<String>) -> (Awaited<'_>, oneshot::Receiver<Bytes>) {
+        let (sender, receiver) = oneshot::channel();
+        let mut replies = self.shared.replies();
+        let correlation_id = wanted
+            .filter(|id| !replies.contains_key(id))
+            .unwrap_or_else(|| Uuid::new_v4().to_string());
+        replies.insert(correlation_id.clone(), sender);
+        drop(replies);
+        let awaited = Awaited { shared: &self.shared, correlation_id };
+        (awaited, receiver)
+    }
+}
+
+fn shut_down() -> PublishError {
+    PublishError::Unavailable("the publisher has been shut down".into())
+}
