@@ -21,17 +21,16 @@ trap '"$here/services.sh" down "$state"' EXIT
 set -a
 # shellcheck source=/dev/null
 . "$state/env"
-DATABASE_URL="sqlite://$state/referral.db?mode=rwc"
 set +a
+export DATABASE_URL="sqlite://$state/referral.db?mode=rwc"
 
-# The demo stops on a signal and says how that went; this script passes signals on and waits for it.
+# The demo stops on a signal, and at once on a second one. So it gets a process group of its own, the
+# foreground one on a terminal: Ctrl-C reaches it alone, and make, which would call that an error, does
+# not see it. What is sent to this script instead is passed on.
 # shellcheck disable=SC2016
-start=(bash -c 'echo $$ >"$0" && exec "$@"' "$state/demo.pid" "${demo[@]}")
-# On a terminal the demo has the foreground to itself: Ctrl-C reaches it alone, and make, which would
-# call that an error, does not see it.
-# shellcheck disable=SC2016
-if [ -t 0 ]; then start=(bash -c 'set -m; "$@"' - "${start[@]}"); fi
+start=(bash -c 'trap : TERM HUP; set -m; bash -c '\''echo $$ >"$0" && exec "$@"'\'' "$@"' - "$state/demo.pid" "${demo[@]}")
 rm -f "$state/demo.pid"
+# shellcheck disable=SC2317 # called by the traps
 pass_on() { kill "-$1" "$(cat "$state/demo.pid")" 2>/dev/null || true; }
 trap 'pass_on INT' INT
 trap 'pass_on TERM' TERM HUP

@@ -13,7 +13,7 @@ cd "$here/../.."
 root=$PWD target=${CARGO_TARGET_DIR:-$PWD/target}
 services="$here/services.sh" state=$root/.run/test tools=$target/tools
 # Compiled in everywhere, so that lints, programs and tests share one build.
-features=(--features referral/failpoints,daily-records/failpoints,credits/failpoints,billing/failpoints)
+features=--features=referral/failpoints,daily-records/failpoints,credits/failpoints,billing/failpoints
 failed=() passed_count=0 failed_count=0 deny='' deny_job='' services_job=''
 
 # step NAME COMMAND...: with a heading and the seconds it took; notes a failure and goes on.
@@ -78,9 +78,10 @@ count() {
 }
 
 # tests ARGS...: cargo test, shown and counted. What failed without a count counts as one.
+# shellcheck disable=SC2120 # `step` hands them over
 tests() {
     local log=$root/.run/cargo-test.log status=0
-    cargo test --workspace "${features[@]}" --locked --no-fail-fast "$@" 2>&1 | tee "$log" || status=1
+    cargo test --workspace "$features" --locked --no-fail-fast "$@" 2>&1 | tee "$log" || status=1
     count "$log"
     if [ "$status" != 0 ] && [ "$failed_count" = 0 ]; then failed_count=1; fi
     return "$status"
@@ -89,13 +90,14 @@ tests() {
 tests_with_services() {
     local name
     while IFS= read -r name; do export "TEST_$name"; done <"$state/env"
+    # shellcheck disable=SC2119 # all of them
     TEST_BIN_DIR=$target/debug TEST_SERVICES=$services TEST_PYTHON=$python tests
 }
 
-lints() { cargo clippy --workspace --all-targets "${features[@]}" --locked -- -D warnings; }
+lints() { cargo clippy --workspace --all-targets "$features" --locked -- -D warnings; }
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked; }
 # All targets, so that this is the very build that `cargo test` goes on with.
-build() { cargo build --workspace --all-targets "${features[@]}" --locked; }
+build() { cargo build --workspace --all-targets "$features" --locked; }
 
 end() {
     local status=$?

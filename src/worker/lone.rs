@@ -20,7 +20,7 @@ pub const TRIES_MAX: i64 = 5;
 pub async fn apply<W: Worker>(
     worker: &W,
     tools: &Tools,
-    batch: Batch,
+    mut batch: Batch,
 ) -> Result<settle::Outbox, End> {
     let references = hold(tools, || check::look_up(&tools.store, &batch)).await?;
     let mut checked = check::sort::<W>(&mut batch, &references);
@@ -32,7 +32,7 @@ pub async fn apply<W: Worker>(
         let key = placed.event.key;
         let tries = hold(tools, || note_try(&tools.store, W::NAME, key, now)).await?;
         if tries > TRIES_MAX {
-            park::<W>(placed, origin, &mut checked);
+            park::<W>(&placed, origin, &mut checked);
         } else {
             let one = std::slice::from_ref(&placed);
             super::crash_when_marked(one);
@@ -50,7 +50,7 @@ pub async fn apply<W: Worker>(
 
 /// Marks an event as bad that crashed the worker too often. Whoever it crashed parks it, also
 /// under a key that the other worker answers for: to that one it may be a good event.
-fn park<W: Worker>(placed: Placed, origin: (usize, Option<usize>), checked: &mut Checked) {
+fn park<W: Worker>(placed: &Placed, origin: (usize, Option<usize>), checked: &mut Checked) {
     let detail = format!("crashed {} {TRIES_MAX} times when tried alone", W::NAME);
     let bad = Bad::new(Reason::CrashesWorker, detail);
     for answer in checked.replies.values_mut().flatten() {

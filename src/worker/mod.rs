@@ -15,6 +15,9 @@ mod check;
 mod collect;
 mod lone;
 mod settle;
+mod setup;
+
+pub use setup::{SETTINGS, Setup};
 
 use std::{collections::HashMap, pin::Pin, time::Duration};
 
