@@ -29,16 +29,16 @@ pub struct Context {
 }
 
 /// A program: its name, what it is for, and the settings it has beyond the common ones.
-pub struct Program {
+pub struct Program<'a> {
     /// As in `ps`.
     pub name: &'static str,
     /// One line for `--help`.
     pub about: &'static str,
     /// Names of its own settings.
-    pub settings: &'static [&'static str],
+    pub settings: &'a [&'static str],
 }
 
-impl Program {
+impl Program<'_> {
     /// Runs a program from `main`: `--help`, `--version`, settings, log, then `run` until it ends.
     ///
     /// `read` makes the program's own settings, so that a bad one ends the start with exit 2

@@ -220,7 +220,8 @@ impl Tx {
     pub async fn insert(&self, table: &str, rows: &Rows) -> Result<(), StoreError> {
         let names: Vec<&str> = rows.columns().iter().map(|(name, _)| *name).collect();
         let names = names.join(", ");
-        let template = format!("INSERT INTO {table} ({names}) SELECT {names} FROM {{rows}} WHERE true");
+        let template =
+            format!("INSERT INTO {table} ({names}) SELECT {names} FROM {{rows}} WHERE true");
         self.run(&template, Some(rows), Vec::new()).await?;
         Ok(())
     }

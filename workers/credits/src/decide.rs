@@ -169,7 +169,8 @@ impl<'a> Decision<'a> {
             .filter(|signup| self.names_themselves(&signup.user))
             .map(|signup| signup.key)
             .collect();
-        self.settle(admitted.iter().map(|signup| signup.user.clone()).collect());
+        let users: Vec<User> = admitted.iter().map(|signup| signup.user.clone()).collect();
+        self.settle(&users);
         for signup in admitted {
             let waits = self.known.accounts.get(&signup.user).is_some_and(|a| a.wait.is_some());
             let outcome = match (themselves.contains(&signup.key), waits) {
@@ -222,7 +223,11 @@ impl<'a> Decision<'a> {
         let settled_under = account.terms.as_ref().map(|terms| terms.program_id);
         let same_terms = first.program_id == second.program_id
             || second.program_id.is_some() && second.program_id == settled_under;
-        if same_email && same_referrer && same_terms { Outcome::Duplicate } else { Outcome::Conflict }
+        if same_email && same_referrer && same_terms {
+            Outcome::Duplicate
+        } else {
+            Outcome::Conflict
+        }
     }
 
     fn referrer_named_by(&self, account: &Account, claim: &Claim) -> Option<UserHash> {
@@ -284,22 +289,22 @@ impl<'a> Decision<'a> {
     }
 
     /// Settles whoever of `candidates` can be settled, then those who waited for them, and so on.
-    pub fn settle(&mut self, candidates: Vec<User>) {
-        let mut dependents = self.dependents();
-        let mut queue: VecDeque<User> = candidates.clone().into();
-        queue.extend(candidates.iter().filter_map(|user| dependents.remove(user)).flatten());
+    pub fn settle(&mut self, candidates: &[User]) {
+        let dependents = self.dependents();
+        let waiting_for = |user: &User| dependents.get(user).cloned().unwrap_or_default();
+        let mut queue: VecDeque<User> = candidates.iter().cloned().collect();
+        queue.extend(candidates.iter().flat_map(waiting_for));
         loop {
             while let Some(user) = queue.pop_front() {
                 if self.try_settle(&user, false) {
-                    queue.extend(dependents.remove(&user).into_iter().flatten());
+                    queue.extend(waiting_for(&user));
                 }
             }
             // Users who wait for each other's programme in a ring: nobody outside will name one.
             let in_ring = candidates.iter().find(|user| self.is_in_ring(user)).cloned();
             match in_ring {
                 Some(user) if self.try_settle(&user, true) => {
-                    queue.extend(dependents.remove(&user).into_iter().flatten());
-                    queue.extend(self.dependents().remove(&user).into_iter().flatten());
+                    queue.extend(waiting_for(&user));
                 }
                 _ => break,
             }
@@ -394,7 +399,8 @@ impl<'a> Decision<'a> {
     fn fix(&mut self, user: &User, referrer: Option<UserHash>, program_id: Option<i64>) {
         let currency = (self.currencies)(user.domain_id);
         let programme = self.known.programme(user.domain_id, program_id);
-        let terms = programme.zip(currency).map(|(programme, currency)| Terms::of(programme, currency));
+        let terms =
+            programme.zip(currency).map(|(programme, currency)| Terms::of(programme, currency));
         let now = self.now;
         let Some(account) = self.known.accounts.get_mut(user) else { return };
         account.wait = None;
