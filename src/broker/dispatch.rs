@@ -110,7 +110,7 @@ async fn open(
         }
         tokio::select! {
             () = shutdown.cancelled() => return None,
-            () = tokio::time::sleep(BACKOFF_MOST) => {}
+            () = sleep(BACKOFF_MOST) => {}
         }
     }
 }
