@@ -1,4 +1,4 @@
-//! The broker room against a real RabbitMQ.
+//! The broker room against a real broker.
 //!
 //! Needs `TEST_AMQP_URL` and `TEST_RABBITMQ_API` (management API, `http://user:password@host:port`);
 //! each test has a virtual host of its own. `faults` boots a private node by `services.sh` (that of

@@ -77,7 +77,7 @@ async fn prefetch_bounds_what_is_held_and_try_next_does_not_wait() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_wait_loses_nothing() {
     let site = filled(0).await;
-    let mut session = site.consume(CREDITS, 10).await;
+    let mut session = site.consume(CREDITS, 100).await;
     let publisher = site.publisher().await;
     for i in 0..50 {
         let _ = timeout(Duration::from_micros(200), session.next())

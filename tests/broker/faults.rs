@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{PATIENCE, Site, event, take, until};
 
-/// A RabbitMQ of its own, gone at the end.
+/// A broker of its own, gone at the end.
 struct Node {
     script: PathBuf,
     dir: tempfile::TempDir,

@@ -126,17 +126,16 @@ async fn shutdown_confirms_what_was_taken_up() {
         .map(|i| event("payment", &format!("{i:03}")))
         .collect();
     let (results, ()) = tokio::join!(publisher.publish_all(sending), async {
-        sleep(Duration::from_millis(5)).await;
+        sleep(Duration::from_millis(20)).await;
         shutdown.cancel();
     });
     timeout(PATIENCE, publisher.ended()).await.expect("ended");
     assert!(!publisher.is_ready());
+    let refused = PublishError::Unavailable("the publisher has been shut down".into());
+    let strange = |r: &&Result<(), PublishError>| r.is_err() && *r != &Err(refused.clone());
+    assert_eq!(results.iter().find(strange), None);
     let confirmed = results.iter().filter(|r| r.is_ok()).count();
-    let refused = |r: &Result<(), PublishError>| matches!(r, Err(PublishError::Unavailable(_)));
-    assert_eq!(
-        confirmed + results.iter().filter(|r| refused(r)).count(),
-        500
-    );
+    println!("{confirmed} of {} were taken up", results.len());
     let mut session = site.consume(CREDITS, 1_000).await;
     take(&mut session, confirmed).await;
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use futures_util::future::join_all;
 use referral::broker::{
-    BrokerError, HeaderValue, Message, Outgoing, ParkBody, parked,
+    BrokerError, Message, Outgoing, ParkBody, parked,
     topology::{
         self, BILLING, CREDITS, CREDITS_DEAD, DAILY_RECORDS, DAILY_RECORDS_DEAD, MAIL, UNROUTED,
     },
@@ -113,11 +113,9 @@ async fn round_trip(site: &Site, outgoing: Outgoing, queue: &str) -> Message {
 }
 
 fn texts(message: &Message) -> HashMap<&str, &str> {
-    let text = |(name, value)| match value {
-        &HeaderValue::Text(ref text) => (name, text.as_str()),
-        other => panic!("{name}: {other:?}"),
-    };
-    message.headers.iter().map(text).collect()
+    let text = |name| message.headers.get_text(name).expect("text");
+    let headers = message.headers.iter();
+    headers.map(|(name, _)| (name, text(name))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
