@@ -48,7 +48,11 @@ pub const SETTINGS: &[Setting] = &[
         "address of GET /live, /ready and /metrics, such as 127.0.0.1:9090; not set: off",
     ),
     setting("LOG_FORMAT", "auto", "text, json, or auto: text on a terminal, json otherwise"),
-    setting("LOG", "info", "log filter, such as debug or referral=debug,info"),
+    setting(
+        "LOG",
+        "info,sqlx=warn,sea_orm_migration=warn",
+        "log filter, such as debug or referral=debug,info",
+    ),
     setting("SHUTDOWN_GRACE", "25s", "how long SIGTERM waits for what is held"),
     setting("PUBLISH_TIMEOUT", "5s", "how long a publish waits for the broker's confirm"),
     setting(

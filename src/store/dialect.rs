@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 
 use sea_orm::{DatabaseBackend, Statement, Value};
 
-use super::rows::{Kind, Param, Rows};
+use super::rows::{Kind, NULL_INT, Param, Rows};
 
 /// Which database this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,15 +138,26 @@ impl Dialect {
         let columns = rows.columns();
         match self {
             Self::Postgres => {
-                sql.push_str("UNNEST(");
+                let names = || columns.iter().map(|(name, _)| *name);
+                // The driver's arrays cannot hold nulls: they travel as values that are none.
+                let picked: Vec<String> = columns
+                    .iter()
+                    .map(|(name, kind)| match kind {
+                        Kind::Text => format!("NULLIF(u.{name}, '') AS {name}"),
+                        Kind::Int => {
+                            format!("NULLIF(u.{name}, '{NULL_INT}'::bigint) AS {name}")
+                        }
+                    })
+                    .collect();
+                let _ = write!(sql, "(SELECT {} FROM UNNEST(", picked.join(", "));
                 for (n, ((_, kind), array)) in columns.iter().zip(rows.arrays()).enumerate() {
                     values.push(array);
                     let cast = if *kind == Kind::Text { "text[]" } else { "bigint[]" };
                     let comma = if n == 0 { "" } else { ", " };
                     let _ = write!(sql, "{comma}${}::{cast}", values.len());
                 }
-                let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-                let _ = write!(sql, ") AS r({})", names.join(", "));
+                let names = names().collect::<Vec<_>>().join(", ");
+                let _ = write!(sql, ") AS u({names})) AS r");
             }
             Self::Sqlite => {
                 let picked: Vec<String> = columns
