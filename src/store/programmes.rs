@@ -104,12 +104,6 @@ pub async fn remove(store: &Store, domain_id: i64, id: i64) -> Result<bool, Stor
     const DELETE: &str = "DELETE FROM programme WHERE domain_id = {?} AND id = {?} \
         AND NOT EXISTS (SELECT 1 FROM account a WHERE a.domain_id = {?} \
         AND (a.program_id = {?} OR a.claim_program_id = {?}))";
-    let params = vec![
-        domain_id.into(),
-        id.into(),
-        domain_id.into(),
-        id.into(),
-        id.into(),
-    ];
+    let params = vec![domain_id.into(), id.into(), domain_id.into(), id.into(), id.into()];
     Ok(store.run(DELETE, None, params).await? > 0)
 }

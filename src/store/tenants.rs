@@ -28,12 +28,7 @@ pub async fn create_domain(
 ) -> Result<(), StoreError> {
     const INSERT: &str = "INSERT INTO domain (name, timezone, currency, ctime_us) \
         VALUES ({?}, {?}, {?}, {?})";
-    let params = vec![
-        name.into(),
-        zone.name().into(),
-        currency.as_str().into(),
-        now.0.into(),
-    ];
+    let params = vec![name.into(), zone.name().into(), currency.as_str().into(), now.0.into()];
     store.run(INSERT, None, params).await.map(|_| ())
 }
 
