@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     Outgoing,
     envelope::{BATCH, SINGLE},
+    outgoing::MAX_SHORT_BYTES,
 };
 use crate::domain::{EventType, Micros, Trace};
 
@@ -80,7 +81,9 @@ pub fn message(event_type: EventType, message_id: &str, events: &[&str]) -> Outg
         [event] => (SINGLE, (*event).to_owned()),
         events => (BATCH, format!("[{}]", events.join(","))),
     };
-    Outgoing::event(event_type.routing_key(), content_type, body).with_message_id(message_id)
+    let message = Outgoing::event(event_type.routing_key(), content_type, body);
+    // An event's id may be longer than AMQP's; then the message goes without one.
+    if message_id.len() <= MAX_SHORT_BYTES { message.with_message_id(message_id) } else { message }
 }
 
 #[cfg(test)]
