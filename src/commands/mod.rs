@@ -46,7 +46,7 @@ enum Command {
     /// Tokens of the HTTP interface
     Token(token::Args),
     /// Publishes events, each confirmed by the broker
-    Publish(publish::Args),
+    Publish(Box<publish::Args>),
     /// Starts everything, walks one referral through, and stays up (what `make run` runs)
     Demo(demo::Args),
 }
@@ -124,7 +124,7 @@ fn operate(command: Command, settings: Settings) -> ExitCode {
             Command::Domain(args) => domain::run(args, &tools).await,
             Command::Admin(args) => admin::run(args, &tools).await,
             Command::Token(args) => token::run(args, &tools).await,
-            Command::Publish(args) => publish::run(args, &tools).await,
+            Command::Publish(args) => publish::run(*args, &tools).await,
             Command::Demo(args) => demo::run(args, &tools).await,
         }
     })

@@ -230,11 +230,11 @@ async fn send(
     // A group's name says nothing but which message this is; events have their own.
     let message_id = group.events.first().map_or_else(String::new, |first| first.id.clone());
     let message = compose::message(event_type, &message_id, &texts);
-    let published = match reply {
+    let sent = match reply {
         None => publisher.publish(message).await.map(|()| None),
         Some(wait) => publisher.request(message, wait).await,
     };
-    let told = published.map(|body| body.map(|body| by_id(&body)).unwrap_or_default());
+    let told = sent.map(|body| body.map(|body| by_id(&body)).unwrap_or_default());
     let (events, confirmed) = (group.events.len(), told.is_ok());
     for Waiting { id, answer, .. } in group.events {
         let of_event = match &told {
@@ -306,14 +306,14 @@ mod tests {
         assert!(group.push(waiting("2").0, &tight).is_some());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_lone_event_leaves_at_once_and_company_leaves_together() {
         let sizes = Arc::new(Mutex::new(Vec::new()));
         let seen = sizes.clone();
         let send = move |group: Group| {
             seen.lock().unwrap().push(group.events.len());
             async move {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(300)).await;
                 let events = group.events.len();
                 for waiting in group.events {
                     let _ = waiting.answer.send(Ok(None));

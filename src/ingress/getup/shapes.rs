@@ -61,26 +61,35 @@ pub struct ShownUser {
     id: String,
     hash: String,
     referral_program: Option<ShownProgramme>,
-    /// The referrer, in the same shape but without a referrer of its own; left out in there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_indicator: Option<Option<Box<ShownUser>>>,
+    user_indicator: Option<ShownReferrer>,
     /// Whether a payment of this user may still earn the referrer the acquired credit.
+    is_generates_even: bool,
+    code: String,
+}
+
+/// A user's referrer: the same shape, without a referrer of its own.
+#[derive(Serialize)]
+struct ShownReferrer {
+    id: String,
+    hash: String,
+    referral_program: Option<ShownProgramme>,
     is_generates_even: bool,
     code: String,
 }
 
 /// A user with the referrer.
 pub fn user(account: Account, referrer: Option<Account>, public_url: &str) -> ShownUser {
-    let referrer = referrer.map(|referrer| Box::new(alone(referrer, public_url)));
-    ShownUser { user_indicator: Some(referrer), ..alone(account, public_url) }
-}
-
-fn alone(account: Account, public_url: &str) -> ShownUser {
     ShownUser {
         id: account.event_id,
         hash: account.user_hash,
         referral_program: account.terms.map(|own| terms(own, public_url)),
-        user_indicator: None,
+        user_indicator: referrer.map(|referrer| ShownReferrer {
+            id: referrer.event_id,
+            hash: referrer.user_hash,
+            referral_program: referrer.terms.map(|own| terms(own, public_url)),
+            is_generates_even: referrer.acquired.is_none(),
+            code: referrer.code,
+        }),
         is_generates_even: account.acquired.is_none(),
         code: account.code,
     }

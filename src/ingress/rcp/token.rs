@@ -30,8 +30,9 @@ pub fn routes() -> Router<App> {
     Router::new().route("/v1/auth/token", post(issue)).route("/v1/auth/token/{id}", delete(revoke))
 }
 
+/// A new token; its key is shown this once.
 #[derive(Serialize)]
-struct Issued<'a> {
+struct NewKey<'a> {
     id: &'a str,
     key: &'a str,
     ctime: String,
@@ -70,7 +71,7 @@ async fn issue(
         expires: now.plus_ms(ttl * 1000),
     };
     access::create_token(&app.store, &token).await?;
-    let issued = Issued {
+    let issued = NewKey {
         id: &id,
         key: &key,
         ctime: now.rfc3339(domain.zone),
