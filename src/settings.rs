@@ -181,6 +181,11 @@ impl Settings {
         Ok(given.or_else(default))
     }
 
+    /// Whether the name has a value that is not its default's.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given.get(name).is_some_and(|value| !value.is_empty())
+    }
+
     fn text_of_file(&self, name: &str) -> Result<Option<String>, SettingError> {
         let file_name = format!("{name}_FILE");
         let Some(path) = self.given.get(&file_name).filter(|path| !path.is_empty()) else {
@@ -497,6 +502,20 @@ pub const COMMON: &[&str] = &[
     "SHUTDOWN_GRACE",
     "PUBLISH_TIMEOUT",
     "MAX_MESSAGE",
+];
+
+/// Settings of the ingress.
+pub const INGRESS: &[&str] = &[
+    "LISTEN_ADDR",
+    "PUBLIC_URL",
+    "REGISTER_URL",
+    "REPLY_TIMEOUT",
+    "GROUP_LINGER_MS",
+    "GROUP_MAX",
+    "BODY_MAX",
+    "CONNECTIONS_MAX",
+    "TRUSTED_PROXIES",
+    "RATE_LIMIT",
 ];
 
 #[cfg(test)]

@@ -11,6 +11,8 @@
 //! | `{greatest}`, `{least}` | the function's name |
 //! | `{skip locked}` | `FOR UPDATE SKIP LOCKED` where there are row locks |
 //! | `{for update}` | `FOR UPDATE` where there are row locks |
+//! | `{last id}` | the `{serial}` key that this transaction's last INSERT made |
+//! | `{as int X}` | X, a sum, as a 64-bit integer |
 use std::fmt::Write as _;
 
 use sea_orm::{DatabaseBackend, Statement, Value};
@@ -115,8 +117,18 @@ impl Dialect {
         if let Some(column) = word.strip_prefix("new ") {
             return if mysql { format!("VALUES({column})") } else { format!("excluded.{column}") };
         }
+        if let Some(sum) = word.strip_prefix("as int ") {
+            let kind = if mysql { "SIGNED" } else { "BIGINT" };
+            return format!("CAST({sum} AS {kind})");
+        }
         let sqlite = self == Self::Sqlite;
         match word {
+            "last id" => match self {
+                Self::Postgres => "lastval()",
+                Self::Sqlite => "last_insert_rowid()",
+                Self::Mysql => "CAST(LAST_INSERT_ID() AS SIGNED)",
+            }
+            .to_owned(),
             "greatest" => if sqlite { "max" } else { "GREATEST" }.to_owned(),
             "least" => if sqlite { "min" } else { "LEAST" }.to_owned(),
             "skip locked" => if sqlite { "" } else { "FOR UPDATE SKIP LOCKED" }.to_owned(),
