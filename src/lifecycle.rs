@@ -94,6 +94,9 @@ where
 {
     // Two TLS providers at once would panic; this is the one that everything here uses.
     drop(rustls::crypto::ring::default_provider().install_default());
+    // Test builds only: the failpoints that FAILPOINTS names, for as long as the program runs.
+    #[cfg(feature = "failpoints")]
+    let _failpoints = fail::FailScenario::setup();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

@@ -5,6 +5,7 @@
 //! | word | becomes |
 //! | --- | --- |
 //! | `{rows}` | a table of the given [`Rows`], alias `r` included |
+//! | `{, rows}`, `{from rows}` | `UPDATE t{, rows} SET … {from rows} WHERE …`: joins the rows where the database wants it said |
 //! | `{?}` | the next single value |
 //! | `{conflict KEYS}` | `ON CONFLICT (KEYS) DO UPDATE SET` / `ON DUPLICATE KEY UPDATE` |
 //! | `{old T.C}`, `{new C}` | in what follows: the stored and the arriving value of column C |
@@ -83,8 +84,9 @@ impl Dialect {
             let (word, after) = word_on.split_once('}').unwrap_or((word_on, ""));
             sql.push_str(before);
             match word {
-                "rows" => {
-                    if let Some(rows) = rows {
+                "rows" | ", rows" | "from rows" => {
+                    if let Some((before, rows)) = self.before_rows(word).zip(rows) {
+                        sql.push_str(before);
                         self.source(rows, &mut sql, &mut values);
                     }
                 }
@@ -98,6 +100,16 @@ impl Dialect {
         }
         sql.push_str(rest);
         Statement::from_sql_and_values(self.backend(), sql, values)
+    }
+
+    /// What stands before the rows at this word; `None` where this database wants none there.
+    fn before_rows(self, word: &str) -> Option<&'static str> {
+        match (word, self) {
+            ("rows", _) => Some(""),
+            (", rows", Self::Mysql) => Some(", "),
+            ("from rows", Self::Postgres | Self::Sqlite) => Some("FROM "),
+            _ => None,
+        }
     }
 
     fn word(self, word: &str) -> String {
