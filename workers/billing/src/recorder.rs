@@ -31,12 +31,18 @@ pub async fn run(
     mut outcomes: UnboundedReceiver<Outcome>,
 ) {
     let mut batch = Vec::new();
-    while outcomes.recv_many(&mut batch, BATCH_MAX).await > 0 {
+    loop {
+        if batch.is_empty() && outcomes.recv_many(&mut batch, BATCH_MAX).await == 0 {
+            return;
+        }
+        while batch.len() < BATCH_MAX
+            && let Ok(outcome) = outcomes.try_recv()
+        {
+            batch.push(outcome);
+        }
         // One order of rows for every process.
         batch.sort_unstable_by(|a: &Outcome, b| a.delivery_id.cmp(&b.delivery_id));
-        while !batch.is_empty() {
-            batch = write(&store, &held, &context, batch).await;
-        }
+        batch = write(&store, &held, &context, batch).await;
     }
 }
 

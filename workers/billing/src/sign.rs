@@ -98,7 +98,7 @@ mod tests {
                 "msg_p5jXN8AQM9LWM0D4loKWxJek",
                 1_614_265_330,
                 r#"{"test": 2432232314}"#,
-                "v1,g0hM9SsE+OTPJTt/tmKtSyEl0",
+                "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
             ),
         ];
         for (secret, id, timestamp, body, expected) in cases {
