@@ -5,6 +5,7 @@
 //! | word | becomes |
 //! | --- | --- |
 //! | `{rows}` | a table of the given [`Rows`], alias `r` included |
+//! | `{, rows}`, `{from rows}` | `UPDATE t{, rows} SET … {from rows} WHERE …`: joins the rows where the database wants it said |
 //! | `{?}` | the next single value |
 //! | `{conflict KEYS}` | `ON CONFLICT (KEYS) DO UPDATE SET` / `ON DUPLICATE KEY UPDATE` |
 //! | `{old T.C}`, `{new C}` | in what follows: the stored and the arriving value of column C |
@@ -85,8 +86,9 @@ impl Dialect {
             let (word, after) = word_on.split_once('}').unwrap_or((word_on, ""));
             sql.push_str(before);
             match word {
-                "rows" => {
-                    if let Some(rows) = rows {
+                "rows" | ", rows" | "from rows" => {
+                    if let Some((before, rows)) = self.before_rows(word).zip(rows) {
+                        sql.push_str(before);
                         self.source(rows, &mut sql, &mut values);
                     }
                 }
@@ -100,6 +102,16 @@ impl Dialect {
         }
         sql.push_str(rest);
         Statement::from_sql_and_values(self.backend(), sql, values)
+    }
+
+    /// What stands before the rows at this word; `None` where this database wants none there.
+    fn before_rows(self, word: &str) -> Option<&'static str> {
+        match (word, self) {
+            ("rows", _) => Some(""),
+            (", rows", Self::Mysql) => Some(", "),
+            ("from rows", Self::Postgres | Self::Sqlite) => Some("FROM "),
+            _ => None,
+        }
     }
 
     fn word(self, word: &str) -> String {
@@ -204,16 +216,13 @@ impl Dialect {
         let names = || rows.columns().iter().map(|(name, _)| *name);
         let on: Vec<String> =
             names().take(keys).map(|name| format!("{table}.{name} = r.{name}")).collect();
-        let (on, mysql) = (on.join(" AND "), self == Self::Mysql);
-        let prefix = if mysql { format!("{table}.") } else { String::new() };
+        let on = on.join(" AND ");
+        // Only MySQL takes, and needs, the table's name before a column that is set.
+        let prefix = if self == Self::Mysql { format!("{table}.") } else { String::new() };
         let set: Vec<String> =
             names().skip(keys).map(|name| format!("{prefix}{name} = r.{name}")).collect();
         let set = set.join(", ");
-        let template = if mysql {
-            format!("UPDATE {table} JOIN {{rows}} ON {on} SET {set}")
-        } else {
-            format!("UPDATE {table} SET {set} FROM {{rows}} WHERE {on}")
-        };
+        let template = format!("UPDATE {table}{{, rows}} SET {set} {{from rows}} WHERE {on}");
         self.statement(&template, Some(rows), Vec::new())
     }
 
