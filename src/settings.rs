@@ -50,7 +50,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("LOG_FORMAT", "auto", "text, json, or auto: text on a terminal, json otherwise"),
     setting(
         "LOG",
-        "info,sqlx=warn,sea_orm_migration=warn",
+        "info,lapin=off,sqlx=warn,sea_orm_migration=warn",
         "log filter, such as debug or referral=debug,info",
     ),
     setting("SHUTDOWN_GRACE", "25s", "how long SIGTERM waits for what is held"),

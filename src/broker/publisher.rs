@@ -175,10 +175,7 @@ impl Publisher {
         match answered_first {
             Some(Ok(body)) => Ok(Some(body)),
             Some(Err(_)) => published.await.map(|()| None),
-            None => Ok(timeout_at(start + wait, reply)
-                .await
-                .ok()
-                .and_then(Result::ok)),
+            None => Ok(timeout_at(start + wait, reply).await.ok().and_then(Result::ok)),
         }
     }
 
@@ -273,10 +270,7 @@ mod tests {
             }
         };
         let (result, ()) = tokio::join!(request, playing);
-        assert!(
-            publisher.shared.replies().is_empty(),
-            "nothing is left behind"
-        );
+        assert!(publisher.shared.replies().is_empty(), "nothing is left behind");
         result
     }
 
@@ -295,20 +289,12 @@ mod tests {
             assert!(shared.deliver(id, reply()));
             Some(Err(lost()))
         });
-        assert_eq!(
-            overtaken.await,
-            Ok(Some(reply())),
-            "a reply says more than a lost confirm"
-        );
+        assert_eq!(overtaken.await, Ok(Some(reply())), "a reply says more than a lost confirm");
         let forgotten = asked(|shared, _| {
             shared.forget_replies();
             Some(Ok(()))
         });
-        assert_eq!(
-            forgotten.await,
-            Ok(None),
-            "confirmed, then the connection went"
-        );
+        assert_eq!(forgotten.await, Ok(None), "confirmed, then the connection went");
         let gone = asked(|shared, _| {
             shared.forget_replies();
             Some(Err(lost()))
