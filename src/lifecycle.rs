@@ -29,16 +29,16 @@ pub struct Context {
 }
 
 /// A program: its name, what it is for, and the settings it has beyond the common ones.
-pub struct Program {
+pub struct Program<'a> {
     /// As in `ps`.
     pub name: &'static str,
     /// One line for `--help`.
     pub about: &'static str,
     /// Names of its own settings.
-    pub settings: &'static [&'static str],
+    pub settings: &'a [&'static str],
 }
 
-impl Program {
+impl Program<'_> {
     /// Runs a program from `main`: `--help`, `--version`, settings, log, then `run` until it ends.
     ///
     /// `read` makes the program's own settings, so that a bad one ends the start with exit 2
@@ -92,6 +92,9 @@ where
     R: FnOnce(Context) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
+    // Test builds only: reads FAILPOINTS and holds for as long as the program runs.
+    #[cfg(feature = "failpoints")]
+    let _scenario = fail::FailScenario::setup();
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
