@@ -65,12 +65,13 @@ pub(super) async fn run(args: Args, tools: &Tools) -> anyhow::Result<ExitCode> {
         ended = demonstrate(&args, tools, &mut children) => ended,
         () = tools.shutdown.cancelled() => Ok(()),
     };
-    if let Err(error) = &ended {
-        eprintln!("\nerror: {error:#}");
+    let told = ended.as_ref().err().map(|error| format!("{error:#}"));
+    if let Some(told) = &told {
+        eprintln!("\nerror: {told}");
     }
     println!("\nstopping");
     let complaints = children.stop().await;
-    for complaint in &complaints {
+    for complaint in complaints.iter().filter(|complaint| Some(*complaint) != told.as_ref()) {
         eprintln!("error: {complaint}");
     }
     let is_fine = ended.is_ok() && complaints.is_empty();
