@@ -54,15 +54,16 @@ pub async fn domains(store: &Store, names: &[&str]) -> Result<HashMap<String, Do
     found.iter().map(|row| domain(row).map(|d| (d.name.clone(), d))).collect()
 }
 
-fn domain(row: &Row) -> Result<Domain, StoreError> {
+/// A domain from a row with the columns `id`, `name`, `timezone`, `currency`.
+pub(super) fn domain(row: &Row) -> Result<Domain, StoreError> {
     let (zone, currency) = (row.text("timezone")?, row.text("currency")?);
     Ok(Domain {
         id: row.int("id")?,
         name: row.text("name")?,
         zone: Tz::from_str(&zone)
-            .map_err(|_| StoreError::Refused(format!("domain.timezone {zone:?} is no zone")))?,
+            .map_err(|_| StoreError::Broken(format!("domain.timezone {zone:?} is no zone")))?,
         currency: Currency::parse(&currency)
-            .map_err(|_| StoreError::Refused(format!("domain.currency {currency:?} is none")))?,
+            .map_err(|_| StoreError::Broken(format!("domain.currency {currency:?} is none")))?,
     })
 }
 
