@@ -1,6 +1,6 @@
 //! Contract 5, Credit rules, line by line, and the order promise of contract 1.
 use proptest::prelude::*;
-use referral::store::reference::Programme;
+use referral::{domain::Email, store::reference::Programme};
 
 use super::*;
 use crate::known::{RegisteredCode, Total};
