@@ -98,7 +98,6 @@ async fn demonstrate(args: &Args, tools: &Tools, children: &mut Children) -> any
     let run = uuid::Uuid::new_v4().simple().to_string();
     let run = run.get(..6).unwrap_or_default();
     let (referrer, friend) = (format!("alice-{run}"), format!("bob-{run}"));
-    register_referrer(tools, &referrer).await?;
     let base = format!("http://{}", reachable(listen));
     let mut walk = Walk {
         show: &mut show,
@@ -109,8 +108,14 @@ async fn demonstrate(args: &Args, tools: &Tools, children: &mut Children) -> any
         referrer: &referrer,
         friend: &friend,
     };
+    let steps = async {
+        // In this order: a referrer gets the terms that there are when they register.
+        walk.programme().await.context("the programme")?;
+        register_referrer(tools, &referrer).await?;
+        walk.run().await
+    };
     let code = tokio::select! {
-        code = walk.run() => code?,
+        code = steps => code?,
         death = children.first_death() => anyhow::bail!(death),
     };
     addresses(&show, &base, &key, &referrer, &code, children);

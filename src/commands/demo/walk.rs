@@ -45,9 +45,8 @@ impl Answer {
 }
 
 impl Walk<'_> {
-    /// Walks; gives the referrer's code.
+    /// Walks on from the programme and a referrer on the way; gives the referrer's code.
     pub(super) async fn run(&mut self) -> anyhow::Result<String> {
-        self.programme().await.context("the programme")?;
         let code = self.code().await.context("the referrer")?;
         self.click(&code).await.context("the click")?;
         self.signup().await.context("the signup")?;
@@ -56,7 +55,8 @@ impl Walk<'_> {
         Ok(code)
     }
 
-    async fn programme(&mut self) -> anyhow::Result<()> {
+    /// Makes sure that there is a programme.
+    pub(super) async fn programme(&mut self) -> anyhow::Result<()> {
         let all = self.call(Method::GET, "/program/", None).await?.value()?;
         let wanted = |one: &Value| {
             one["credit_value"].as_f64() == Some(10.0) && one["target_value"].as_f64() == Some(25.0)
