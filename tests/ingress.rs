@@ -60,7 +60,8 @@ struct House {
     vhost: Option<String>,
     shutdown: CancellationToken,
     publisher: Publisher,
-    _directory: tempfile::TempDir,
+    #[expect(dead_code, reason = "removed with the house")]
+    directory: tempfile::TempDir,
 }
 
 /// An answer: status, body, and the rest.
@@ -140,7 +141,6 @@ impl House {
         }
         let key = token(&store, "shop", &clock).await;
         let stranger = token(&store, "other", &clock).await;
-        let _directory = directory;
         let vhost = None;
         Self {
             base,
@@ -153,12 +153,12 @@ impl House {
             vhost,
             shutdown,
             publisher,
-            _directory,
+            directory,
         }
     }
 
     /// The real credits worker, until the test is over.
-    async fn credits(&self) {
+    fn credits(&self) {
         let context = Context {
             shutdown: self.shutdown.clone(),
             ready: Readiness::default(),

@@ -22,7 +22,7 @@ async fn with_programme(settings: &[(&str, &str)]) -> House {
 #[tokio::test]
 async fn a_referral_is_credited_and_shown() {
     let house = with_programme(&[("REPLY_TIMEOUT", "30s"), ("PUBLISH_TIMEOUT", "30s")]).await;
-    house.credits().await;
+    house.credits();
     let body = r#"{"user_indicator":"alice","user_indicated":"bob","email":"bob@example.com"}"#;
     let made = register(&house, body).await;
     assert_eq!(made.status, 201, "{}", made.text);
@@ -84,7 +84,7 @@ async fn a_referral_is_credited_and_shown() {
 #[tokio::test]
 async fn racing_equal_requests_register_once() {
     let house = with_programme(&[("REPLY_TIMEOUT", "30s"), ("PUBLISH_TIMEOUT", "30s")]).await;
-    house.credits().await;
+    house.credits();
     let body = "user_indicator=alice&user_indicated=bob";
     let answers = join_all((0..20).map(|_| register(&house, body))).await;
     let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
@@ -138,7 +138,7 @@ async fn past_the_reply_timeout_it_is_accepted_and_known_later() {
     let location = answer.header("location").to_owned();
     assert_eq!(location, format!("/v1/events/{id}"));
     assert_eq!(house.get(&location).await.status, 404);
-    house.credits().await;
+    house.credits();
     until("the outcome is known", async || house.get(&location).await.status == 200).await;
     let known = house.get(&location).await;
     let code = house.get("/statement/bob").await.json()["code"].as_str().unwrap().to_owned();
