@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use referral::{domain::Email, store::reference::Programme};
 
 use super::*;
-use crate::known::{RegisteredCode, Total};
+use crate::known::RegisteredCode;
 
 const CODE: &str = "b4b9e071006f409d8e6d";
 
@@ -100,7 +100,7 @@ impl World {
     }
 
     fn pay(&mut self, payer: &str, minor: i64) {
-        let total = self.known.totals.entry(user(payer)).or_insert_with(Total::default);
+        let total = self.known.totals.entry(user(payer)).or_default();
         total.sum = Money::from_minor(total.sum.minor() + minor);
         self.decide(|decision| decision.reach(&user(payer), None, None));
     }
