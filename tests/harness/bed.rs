@@ -2,7 +2,7 @@
 //! starts, a publisher, and a look at the state. All of it is gone when the test is over.
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -225,9 +225,20 @@ impl Bed {
         }
     }
 
-    /// A directory of this test alone.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
+    /// Another database on the same server, still without tables; its address.
+    pub async fn another_database(&self) -> String {
+        let directory = self.directory.path().join("other");
+        std::fs::create_dir(&directory).expect("a directory");
+        self.database.create(self.server.as_deref(), &self.other_name(), &directory).await
+    }
+
+    /// Removes it again.
+    pub async fn remove_other_database(&self) {
+        self.database.remove(self.server.as_deref(), &self.other_name()).await;
+    }
+
+    fn other_name(&self) -> String {
+        format!("{}-other", self.name)
     }
 
     fn show_logs(&self) {

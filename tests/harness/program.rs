@@ -41,11 +41,11 @@ impl Plan {
         self
     }
 
-    /// Starts it and waits until it says that it is ready.
-    pub async fn start(self) -> Program {
-        let program = self.spawn();
-        program.ready().await;
-        program
+    /// The same with this argument.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
     }
 
     /// Starts it.
