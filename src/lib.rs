@@ -8,6 +8,7 @@
 //! | [`domain`] | pure types and rules |
 //! | [`broker`] | the only room that knows RabbitMQ |
 //! | [`store`] | the only room that knows SQL databases |
+//! | [`worker`] | the loop that every worker shares: collect, decode, one transaction, settle |
 //! | [`settings`], [`telemetry`], [`lifecycle`], [`ops`], [`metrics`], [`clock`] | what every program shares |
 
 pub mod broker;
@@ -19,3 +20,4 @@ pub mod ops;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod worker;

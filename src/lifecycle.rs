@@ -29,16 +29,16 @@ pub struct Context {
 }
 
 /// A program: its name, what it is for, and the settings it has beyond the common ones.
-pub struct Program {
+pub struct Program<'a> {
     /// As in `ps`.
     pub name: &'static str,
     /// One line for `--help`.
     pub about: &'static str,
     /// Names of its own settings.
-    pub settings: &'static [&'static str],
+    pub settings: &'a [&'static str],
 }
 
-impl Program {
+impl Program<'_> {
     /// Runs a program from `main`: `--help`, `--version`, settings, log, then `run` until it ends.
     ///
     /// `read` makes the program's own settings, so that a bad one ends the start with exit 2
@@ -94,6 +94,9 @@ where
 {
     // Two TLS providers at once would panic; this is the one that everything here uses.
     drop(rustls::crypto::ring::default_provider().install_default());
+    // Test builds only: reads FAILPOINTS and holds for as long as the program runs.
+    #[cfg(feature = "failpoints")]
+    let _scenario = fail::FailScenario::setup();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

@@ -513,7 +513,8 @@ mod tests {
 
     #[test]
     fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
-        let cases: [(&str, &str, fn(&Settings) -> Option<SettingError>); 6] = [
+        type Read = fn(&Settings) -> Option<SettingError>;
+        let cases: [(&str, &str, Read); 6] = [
             ("BILLING_TIMEOUT", "15", |s| s.billing().err()),
             ("BATCH_MAX", "0", |s| s.worker().err()),
             ("RATE_LIMIT", "maybe", |s| s.ingress().err()),

@@ -25,7 +25,7 @@ use super::{
     window::Window,
 };
 
-/// How long publishes wait for a lost connection before they are refused at once: a short
+/// How long publishes wait for the first or a lost connection before they are refused at once: a short
 /// interruption costs a delay, a long one no pile of waiting requests.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -36,8 +36,9 @@ pub(super) async fn run(
     shared: Arc<Shared>,
     shutdown: CancellationToken,
 ) {
+    let _ended = shared.ended.clone().drop_guard();
     let streak = Streak::default();
-    let mut grace = Instant::now() + broker.settings().publish_timeout;
+    let mut grace = Instant::now() + GRACE;
     loop {
         let opened = tokio::select! {
             biased;
@@ -102,7 +103,7 @@ async fn open(
         }
         tokio::select! {
             () = shutdown.cancelled() => return None,
-            () = tokio::time::sleep(BACKOFF_MOST) => {}
+            () = sleep(BACKOFF_MOST) => {}
         }
     }
 }

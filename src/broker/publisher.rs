@@ -14,7 +14,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::future::join_all;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -62,6 +61,8 @@ pub(super) struct Command {
 #[derive(Default)]
 pub(super) struct Shared {
     connected: AtomicBool,
+    /// Cancelled when the task has ended, in whatever way.
+    pub(super) ended: CancellationToken,
     replies: Mutex<HashMap<String, oneshot::Sender<Bytes>>>,
 }
 
@@ -133,9 +134,18 @@ impl Publisher {
         self.publish_until(message, deadline).await
     }
 
-    /// Publishes all of them, in flight together; one result each, in order.
+    /// Publishes all of them in their order, in flight together, with one deadline; one result each.
     pub async fn publish_all(&self, messages: Vec<Outgoing>) -> Vec<Result<(), PublishError>> {
-        join_all(messages.into_iter().map(|m| self.publish(m))).await
+        let deadline = Instant::now() + self.timeout;
+        let mut submitted = Vec::with_capacity(messages.len());
+        for message in messages {
+            submitted.push(self.submit(message, deadline).await);
+        }
+        let mut results = Vec::with_capacity(submitted.len());
+        for answered in submitted {
+            results.push(settled(answered, deadline).await);
+        }
+        results
     }
 
     /// Publishes a request and waits for its reply (contract 1, "Replies"), on the publisher's own
@@ -166,12 +176,12 @@ impl Publisher {
 
     /// Whether the publisher is connected now.
     pub fn is_ready(&self) -> bool {
-        self.shared.connected.load(Ordering::Acquire)
+        self.shared.connected.load(Ordering::Acquire) && !self.shared.ended.is_cancelled()
     }
 
     /// Waits until the task has ended: after shutdown, with everything taken up answered.
     pub async fn ended(&self) {
-        self.commands.closed().await;
+        self.shared.ended.cancelled().await;
     }
 
     async fn publish_until(
@@ -179,17 +189,22 @@ impl Publisher {
         message: Outgoing,
         deadline: Instant,
     ) -> Result<(), PublishError> {
+        let answered = self.submit(message, deadline).await;
+        settled(answered, deadline).await
+    }
+
+    /// Hands it to the task, waiting for room.
+    async fn submit(&self, message: Outgoing, deadline: Instant) -> Submitted {
         if !message.fits(self.max_message) {
             return Err(PublishError::TooLarge);
         }
         let (answer, answered) = oneshot::channel();
         let command = Command { message, answer };
-        let sent = timeout_at(deadline, self.commands.send(command)).await;
-        sent.map_err(|_| PublishError::TimedOut)?.map_err(|_| shut_down())?;
-        timeout_at(deadline, answered)
-            .await
-            .map_err(|_| PublishError::TimedOut)?
-            .map_err(|_| shut_down())?
+        match timeout_at(deadline, self.commands.send(command)).await {
+            Ok(Ok(())) => Ok(answered),
+            Ok(Err(_)) => Err(shut_down()),
+            Err(_) => Err(PublishError::TimedOut),
+        }
     }
 
     fn await_reply(&self, wanted: Option<String>) -> (Awaited<'_>, oneshot::Receiver<Bytes>) {
@@ -202,6 +217,17 @@ impl Publisher {
         drop(replies);
         let awaited = Awaited { shared: &self.shared, correlation_id };
         (awaited, receiver)
+    }
+}
+
+/// A publish the task has been asked for.
+type Submitted = Result<oneshot::Receiver<Result<(), PublishError>>, PublishError>;
+
+async fn settled(submitted: Submitted, deadline: Instant) -> Result<(), PublishError> {
+    match timeout_at(deadline, submitted?).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(shut_down()),
+        Err(_) => Err(PublishError::TimedOut),
     }
 }
 

@@ -157,6 +157,9 @@ impl Tx {
         rows: Option<&Rows>,
         params: Vec<Param>,
     ) -> Result<Vec<Row>, StoreError> {
+        if rows.is_some_and(Rows::is_empty) {
+            return Ok(Vec::new());
+        }
         let statement = self.dialect.statement(template, rows, params);
         let found = self.transaction.query_all_raw(statement).await?;
         Ok(found.into_iter().map(Row).collect())
@@ -203,6 +206,24 @@ impl Tx {
             }
         }
         Ok(new)
+    }
+
+    /// Sets, in the rows of `table` named by the first `keys` columns of `rows`, all the others.
+    pub async fn update(&self, table: &str, keys: usize, rows: &Rows) -> Result<(), StoreError> {
+        if !rows.is_empty() {
+            self.transaction.execute_raw(self.dialect.update(table, keys, rows)).await?;
+        }
+        Ok(())
+    }
+
+    /// Inserts rows that nobody else has.
+    pub async fn insert(&self, table: &str, rows: &Rows) -> Result<(), StoreError> {
+        let names: Vec<&str> = rows.columns().iter().map(|(name, _)| *name).collect();
+        let names = names.join(", ");
+        let template =
+            format!("INSERT INTO {table} ({names}) SELECT {names} FROM {{rows}} WHERE true");
+        self.run(&template, Some(rows), Vec::new()).await?;
+        Ok(())
     }
 
     /// Makes it so.

@@ -175,6 +175,25 @@ impl Dialect {
         }
     }
 
+    /// A statement that sets, in the rows of `table` with the keys of the given rows, all other
+    /// columns of the given rows. The first `keys` columns are the key.
+    pub(super) fn update(self, table: &str, keys: usize, rows: &Rows) -> Statement {
+        let names = || rows.columns().iter().map(|(name, _)| *name);
+        let on: Vec<String> =
+            names().take(keys).map(|name| format!("{table}.{name} = r.{name}")).collect();
+        let (on, mysql) = (on.join(" AND "), self == Self::Mysql);
+        let prefix = if mysql { format!("{table}.") } else { String::new() };
+        let set: Vec<String> =
+            names().skip(keys).map(|name| format!("{prefix}{name} = r.{name}")).collect();
+        let set = set.join(", ");
+        let template = if mysql {
+            format!("UPDATE {table} JOIN {{rows}} ON {on} SET {set}")
+        } else {
+            format!("UPDATE {table} SET {set} FROM {{rows}} WHERE {on}")
+        };
+        self.statement(&template, Some(rows), Vec::new())
+    }
+
     /// The statements that insert rows by their unique `event_key` and tell which were new.
     ///
     /// `RETURNING` tells it where there is one. MySQL has none: there the rows carry the number

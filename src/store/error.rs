@@ -14,15 +14,24 @@ pub enum StoreError {
     /// A unique key is taken.
     #[error("already there: {0}")]
     Taken(String),
-    /// The statement or its data are wrong; trying again would not help.
-    #[error("the database refused: {0}")]
+    /// The data do not fit; the same data will never fit.
+    #[error("the database refused the data: {0}")]
     Refused(String),
+    /// The database is not as it should be: a table is missing, a right was taken away. Not the
+    /// data's fault, and for a person to mend: hold what you have and try again later.
+    #[error("the database is not as expected: {0}")]
+    Broken(String),
 }
 
 impl StoreError {
     /// True when the same transaction may succeed later as it is.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Again(_))
+    }
+
+    /// True when the data of this very transaction are to blame.
+    pub fn blames_data(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Taken(_))
     }
 }
 
@@ -33,7 +42,7 @@ impl From<DbErr> for StoreError {
             DbErr::Conn(RuntimeErr::SqlxError(e))
             | DbErr::Exec(RuntimeErr::SqlxError(e))
             | DbErr::Query(RuntimeErr::SqlxError(e)) => e.clone(),
-            _ => return Self::Refused(error.to_string()),
+            _ => return Self::Broken(error.to_string()),
         };
         from_sqlx(&sqlx)
     }
@@ -58,7 +67,7 @@ fn from_sqlx(error: &SqlxError) -> StoreError {
             let code = mysql.or_else(|| database.code().map(std::borrow::Cow::into_owned));
             by_code(code.as_deref().unwrap_or_default(), text)
         }
-        _ => StoreError::Refused(text),
+        _ => StoreError::Broken(text),
     }
 }
 
@@ -70,6 +79,7 @@ fn by_code(code: &str, text: String) -> StoreError {
         "1040", "1053", "1021", "1114", "1129", "1158", "1159", "1160", "1161", "1290", "1836",
         "1927", "10", "13", "14", "8",
     ];
+    const REFUSED: [&str; 9] = ["1048", "1264", "1292", "1366", "1406", "1690", "3140", "18", "20"];
     let class = if code.len() == 5 { code.get(..2) } else { None };
     if AGAIN.contains(&code) {
         StoreError::Again(text)
@@ -78,8 +88,10 @@ fn by_code(code: &str, text: String) -> StoreError {
         || is_sqlite_io(code)
     {
         StoreError::Unavailable(text)
-    } else {
+    } else if REFUSED.contains(&code) || matches!(class, Some("22" | "23" | "54")) {
         StoreError::Refused(text)
+    } else {
+        StoreError::Broken(text)
     }
 }
 
@@ -108,7 +120,10 @@ mod tests {
             ("778", "unavailable"),
             ("22003", "refused"),
             ("1406", "refused"),
-            ("1", "refused"),
+            ("54000", "refused"),
+            ("42P01", "broken"),
+            ("1146", "broken"),
+            ("1", "broken"),
         ];
         for (code, expected) in cases {
             let told = match by_code(code, String::new()) {
@@ -116,6 +131,7 @@ mod tests {
                 StoreError::Unavailable(_) => "unavailable",
                 StoreError::Taken(_) => "taken",
                 StoreError::Refused(_) => "refused",
+                StoreError::Broken(_) => "broken",
             };
             assert_eq!(told, expected, "{code}");
         }

@@ -60,9 +60,9 @@ fn domain(row: &Row) -> Result<Domain, StoreError> {
         id: row.int("id")?,
         name: row.text("name")?,
         zone: Tz::from_str(&zone)
-            .map_err(|_| StoreError::Refused(format!("domain.timezone {zone:?} is no zone")))?,
+            .map_err(|_| StoreError::Broken(format!("domain.timezone {zone:?} is no zone")))?,
         currency: Currency::parse(&currency)
-            .map_err(|_| StoreError::Refused(format!("domain.currency {currency:?} is none")))?,
+            .map_err(|_| StoreError::Broken(format!("domain.currency {currency:?} is none")))?,
     })
 }
 

@@ -1,0 +1,19 @@
+# What people and CI call; the work is in deploy/local.
+.DEFAULT_GOAL := help
+.PHONY: help run test quick clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST)
+
+run: ## a private broker, all programs, one referral walked through; until Ctrl-C
+	@deploy/local/run.sh
+
+test: ## everything CI checks (QUICK=1: as `make quick`)
+	@deploy/local/test.sh
+
+quick: ## format, lints and unit tests only
+	@QUICK=1 deploy/local/test.sh
+
+clean: ## stops what runs under .run, removes .run and target
+	@for state in .run/*/; do deploy/local/services.sh down --purge "$$state"; done
+	@rm -rf .run target

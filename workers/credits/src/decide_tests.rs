@@ -1,0 +1,1 @@
+//! Contract 5, Credit rules, line by line.

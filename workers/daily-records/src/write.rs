@@ -1,0 +1,104 @@
+//! A tally's one transaction: raw rows first (the inbox), then the records they move.
+use referral::{
+    domain::Micros,
+    store::{
+        Param, Rows, Store, StoreError,
+        rows::Kind::{Int, Text},
+    },
+};
+use uuid::Uuid;
+
+use crate::tally::Tally;
+
+/// Writes a tally; how many of its rows were new.
+pub async fn write(store: &Store, tally: &Tally<'_>, now: Micros) -> Result<usize, StoreError> {
+    let tx = store.begin().await?;
+    let new_clicks = tx.insert_new("click", &clicks(tally, now)).await?;
+    let new_signups = tx.insert_new("daily_signup", &signups(tally, now)).await?;
+    let mut records = Rows::new(&[
+        ("domain_id", Int),
+        ("day", Text),
+        ("code", Text),
+        ("id", Text),
+        ("clicks", Int),
+        ("now_us", Int),
+    ]);
+    for (key, clicks) in tally.records(&new_clicks, &new_signups) {
+        records.push([
+            key.domain_id.into(),
+            key.day.to_string().into(),
+            key.code.as_str().into(),
+            Uuid::new_v4().to_string().into(),
+            clicks.into(),
+            now.0.into(),
+        ]);
+    }
+    // Sorted by primary key, so that two workers lock in the same order.
+    const ADD: &str = "INSERT INTO daily_record (domain_id, day, code, id, clicks, ctime_us, mtime_us) \
+        SELECT domain_id, day, code, id, clicks, now_us, now_us FROM {rows} WHERE true \
+        {conflict domain_id, day, code} clicks = {old daily_record.clicks} + {new clicks}, \
+        mtime_us = {greatest}({old daily_record.mtime_us}, {new mtime_us})";
+    tx.run(ADD, Some(&records), Vec::new()).await?;
+    fail::fail_point!("daily-records::before-commit", |_| std::process::abort());
+    tx.commit().await?;
+    Ok(new_clicks.len() + new_signups.len())
+}
+
+fn clicks(tally: &Tally<'_>, now: Micros) -> Rows {
+    let mut rows = Rows::new(&[
+        ("event_key", Text),
+        ("domain_id", Int),
+        ("code", Text),
+        ("time_us", Int),
+        ("bot", Int),
+        ("ip", Text),
+        ("user_agent", Text),
+        ("referrer", Text),
+        ("user_hash", Text),
+        ("query_string", Text),
+        ("seen_us", Int),
+    ]);
+    for row in &tally.clicks {
+        let text = |text: &Option<String>| Param::from(text.as_deref());
+        rows.push([
+            row.key.as_str().into(),
+            row.domain_id.into(),
+            row.click.code.as_str().into(),
+            row.time.0.into(),
+            row.bot.into(),
+            text(&row.click.ip),
+            text(&row.click.user_agent),
+            text(&row.click.referrer),
+            text(&row.click.user_hash),
+            text(&row.click.query_string),
+            now.0.into(),
+        ]);
+    }
+    rows
+}
+
+fn signups(tally: &Tally<'_>, now: Micros) -> Rows {
+    let mut rows = Rows::new(&[
+        ("event_key", Text),
+        ("domain_id", Int),
+        ("code", Text),
+        ("day", Text),
+        ("time_us", Int),
+        ("email", Text),
+        ("email_key", Text),
+        ("seen_us", Int),
+    ]);
+    for row in &tally.signups {
+        rows.push([
+            row.key.as_str().into(),
+            row.domain_id.into(),
+            row.code.as_str().into(),
+            row.day.to_string().into(),
+            row.time.0.into(),
+            row.email.spelling().into(),
+            row.email.key().into(),
+            now.0.into(),
+        ]);
+    }
+    rows
+}
