@@ -84,6 +84,15 @@ const FIRST_INSTANT: &str = "2025-03-29T00:00:00Z";
 
 /// Random cases of up to this size.
 pub fn cases(most: Size) -> impl Strategy<Value = Case> {
+    between(Size { users: 1, payments: 0, clicks: 0 }, most, 0)
+}
+
+/// Random cases of exactly this size, in a domain that has programmes.
+pub fn large_cases(size: Size) -> impl Strategy<Value = Case> {
+    between(size, size, 1)
+}
+
+fn between(least: Size, most: Size, programmes_min: usize) -> impl Strategy<Value = Case> {
     let users = most.users;
     // More numbers than users: the rest are strangers, who never sign up.
     let anyone = 0..users + 2;
@@ -114,11 +123,11 @@ pub fn cases(most: Size) -> impl Strategy<Value = Case> {
     let click = (0..8_usize, prop::bool::weighted(0.2), 0..MINUTES);
     (
         zone,
-        vec((money.clone(), money), 0..=3),
+        vec((money.clone(), money), programmes_min..=3),
         codes,
-        vec(user, most.users.min(1)..=most.users),
-        vec(payment, 0..=most.payments),
-        vec(click, 0..=most.clicks),
+        vec(user, least.users..=most.users),
+        vec(payment, least.payments..=most.payments),
+        vec(click, least.clicks..=most.clicks),
     )
         .prop_map(|(zone, programmes, codes, users, payments, clicks)| Case {
             zone,
