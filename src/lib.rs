@@ -9,11 +9,17 @@
 //! | [`broker`] | the only room that knows RabbitMQ |
 //! | [`store`] | the only room that knows SQL databases |
 //! | [`worker`] | the loop that every worker shares: collect, decode, one transaction, settle |
+//! | [`ingress`] | HTTP: contracts 2 and 5; only publishes and reads |
+//! | [`commands`] | the operator's commands of the program `referral` |
+//! | [`credentials`] | keys and passwords as both make and check them |
 //! | [`settings`], [`telemetry`], [`lifecycle`], [`ops`], [`metrics`], [`clock`] | what every program shares |
 
 pub mod broker;
 pub mod clock;
+pub mod commands;
+pub mod credentials;
 pub mod domain;
+pub mod ingress;
 pub mod lifecycle;
 pub mod metrics;
 pub mod ops;

@@ -92,18 +92,12 @@ where
     R: FnOnce(Context) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    // Two TLS providers at once would panic; this is the one that everything here uses.
-    drop(rustls::crypto::ring::default_provider().install_default());
     // Test builds only: reads FAILPOINTS and holds for as long as the program runs.
     #[cfg(feature = "failpoints")]
     let _scenario = fail::FailScenario::setup();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = match runtime {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: no runtime: {error}");
-            return ExitCode::FAILURE;
-        }
+        Err(exit) => return exit,
     };
     let done = runtime.block_on(supervise(name, ops, run));
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -114,6 +108,55 @@ where
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs one of the operator's commands: no operations address, errors on stderr as one line.
+///
+/// SIGINT and SIGTERM cancel the token that it gets; a second one ends it at once.
+pub fn command<R, F>(run: R) -> ExitCode
+where
+    R: FnOnce(CancellationToken) -> F,
+    F: Future<Output = anyhow::Result<ExitCode>>,
+{
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    let done = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let shutdown = CancellationToken::new();
+        let mut running = std::pin::pin!(run(shutdown.clone()));
+        loop {
+            tokio::select! {
+                done = &mut running => return done,
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if shutdown.is_cancelled() {
+                anyhow::bail!("stopped by a second signal");
+            }
+            shutdown.cancel();
+        }
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match done {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let is_setting = error.downcast_ref::<SettingError>().is_some();
+            if is_setting { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, ExitCode> {
+    // Two TLS providers at once would panic; this is the one that everything here uses.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        eprintln!("error: no runtime: {error}");
+        ExitCode::FAILURE
+    })
 }
 
 async fn supervise<R, F>(name: &str, ops: &OpsSettings, run: R) -> anyhow::Result<()>

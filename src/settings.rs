@@ -48,7 +48,11 @@ pub const SETTINGS: &[Setting] = &[
         "address of GET /live, /ready and /metrics, such as 127.0.0.1:9090; not set: off",
     ),
     setting("LOG_FORMAT", "auto", "text, json, or auto: text on a terminal, json otherwise"),
-    setting("LOG", "info", "log filter, such as debug or referral=debug,info"),
+    setting(
+        "LOG",
+        "info,sqlx=warn,sea_orm_migration=warn",
+        "log filter, such as debug or referral=debug,info",
+    ),
     setting("SHUTDOWN_GRACE", "25s", "how long SIGTERM waits for what is held"),
     setting("PUBLISH_TIMEOUT", "5s", "how long a publish waits for the broker's confirm"),
     setting(
@@ -175,6 +179,11 @@ impl Settings {
         };
         let default = || Some(setting.default).filter(|d| !d.is_empty()).map(str::to_owned);
         Ok(given.or_else(default))
+    }
+
+    /// Whether the name has a value that is not its default's.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given.get(name).is_some_and(|value| !value.is_empty())
     }
 
     fn text_of_file(&self, name: &str) -> Result<Option<String>, SettingError> {
@@ -493,6 +502,20 @@ pub const COMMON: &[&str] = &[
     "SHUTDOWN_GRACE",
     "PUBLISH_TIMEOUT",
     "MAX_MESSAGE",
+];
+
+/// Settings of the ingress.
+pub const INGRESS: &[&str] = &[
+    "LISTEN_ADDR",
+    "PUBLIC_URL",
+    "REGISTER_URL",
+    "REPLY_TIMEOUT",
+    "GROUP_LINGER_MS",
+    "GROUP_MAX",
+    "BODY_MAX",
+    "CONNECTIONS_MAX",
+    "TRUSTED_PROXIES",
+    "RATE_LIMIT",
 ];
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! in
 //! `dispatch` and `window`), [`parking`].
 
+pub mod compose;
 pub mod connection;
 pub mod consumer;
 mod dispatch;

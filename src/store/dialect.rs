@@ -5,17 +5,20 @@
 //! | word | becomes |
 //! | --- | --- |
 //! | `{rows}` | a table of the given [`Rows`], alias `r` included |
+//! | `{, rows}`, `{from rows}` | `UPDATE t{, rows} SET … {from rows} WHERE …`: joins the rows where the database wants it said |
 //! | `{?}` | the next single value |
 //! | `{conflict KEYS}` | `ON CONFLICT (KEYS) DO UPDATE SET` / `ON DUPLICATE KEY UPDATE` |
 //! | `{old T.C}`, `{new C}` | in what follows: the stored and the arriving value of column C |
 //! | `{greatest}`, `{least}` | the function's name |
 //! | `{skip locked}` | `FOR UPDATE SKIP LOCKED` where there are row locks |
 //! | `{for update}` | `FOR UPDATE` where there are row locks |
+//! | `{last id}` | the `{serial}` key that this transaction's last INSERT made |
+//! | `{as int X}` | X, a sum, as a 64-bit integer |
 use std::fmt::Write as _;
 
 use sea_orm::{DatabaseBackend, Statement, Value};
 
-use super::rows::{Kind, Param, Rows};
+use super::rows::{Kind, NULL_INT, Param, Rows};
 
 /// Which database this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +86,9 @@ impl Dialect {
             let (word, after) = word_on.split_once('}').unwrap_or((word_on, ""));
             sql.push_str(before);
             match word {
-                "rows" => {
-                    if let Some(rows) = rows {
+                "rows" | ", rows" | "from rows" => {
+                    if let Some((before, rows)) = self.before_rows(word).zip(rows) {
+                        sql.push_str(before);
                         self.source(rows, &mut sql, &mut values);
                     }
                 }
@@ -98,6 +102,16 @@ impl Dialect {
         }
         sql.push_str(rest);
         Statement::from_sql_and_values(self.backend(), sql, values)
+    }
+
+    /// What stands before the rows at this word; `None` where this database wants none there.
+    fn before_rows(self, word: &str) -> Option<&'static str> {
+        match (word, self) {
+            ("rows", _) => Some(""),
+            (", rows", Self::Mysql) => Some(", "),
+            ("from rows", Self::Postgres | Self::Sqlite) => Some("FROM "),
+            _ => None,
+        }
     }
 
     fn word(self, word: &str) -> String {
@@ -115,8 +129,18 @@ impl Dialect {
         if let Some(column) = word.strip_prefix("new ") {
             return if mysql { format!("VALUES({column})") } else { format!("excluded.{column}") };
         }
+        if let Some(sum) = word.strip_prefix("as int ") {
+            let kind = if mysql { "SIGNED" } else { "BIGINT" };
+            return format!("CAST({sum} AS {kind})");
+        }
         let sqlite = self == Self::Sqlite;
         match word {
+            "last id" => match self {
+                Self::Postgres => "lastval()",
+                Self::Sqlite => "last_insert_rowid()",
+                Self::Mysql => "CAST(LAST_INSERT_ID() AS SIGNED)",
+            }
+            .to_owned(),
             "greatest" => if sqlite { "max" } else { "GREATEST" }.to_owned(),
             "least" => if sqlite { "min" } else { "LEAST" }.to_owned(),
             "skip locked" => if sqlite { "" } else { "FOR UPDATE SKIP LOCKED" }.to_owned(),
@@ -138,15 +162,26 @@ impl Dialect {
         let columns = rows.columns();
         match self {
             Self::Postgres => {
-                sql.push_str("UNNEST(");
+                let names = || columns.iter().map(|(name, _)| *name);
+                // The driver's arrays cannot hold nulls: they travel as values that are none.
+                let picked: Vec<String> = columns
+                    .iter()
+                    .map(|(name, kind)| match kind {
+                        Kind::Text => format!("NULLIF(u.{name}, '') AS {name}"),
+                        Kind::Int => {
+                            format!("NULLIF(u.{name}, '{NULL_INT}'::bigint) AS {name}")
+                        }
+                    })
+                    .collect();
+                let _ = write!(sql, "(SELECT {} FROM UNNEST(", picked.join(", "));
                 for (n, ((_, kind), array)) in columns.iter().zip(rows.arrays()).enumerate() {
                     values.push(array);
                     let cast = if *kind == Kind::Text { "text[]" } else { "bigint[]" };
                     let comma = if n == 0 { "" } else { ", " };
                     let _ = write!(sql, "{comma}${}::{cast}", values.len());
                 }
-                let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-                let _ = write!(sql, ") AS r({})", names.join(", "));
+                let names = names().collect::<Vec<_>>().join(", ");
+                let _ = write!(sql, ") AS u({names})) AS r");
             }
             Self::Sqlite => {
                 let picked: Vec<String> = columns
@@ -181,16 +216,13 @@ impl Dialect {
         let names = || rows.columns().iter().map(|(name, _)| *name);
         let on: Vec<String> =
             names().take(keys).map(|name| format!("{table}.{name} = r.{name}")).collect();
-        let (on, mysql) = (on.join(" AND "), self == Self::Mysql);
-        let prefix = if mysql { format!("{table}.") } else { String::new() };
+        let on = on.join(" AND ");
+        // Only MySQL takes, and needs, the table's name before a column that is set.
+        let prefix = if self == Self::Mysql { format!("{table}.") } else { String::new() };
         let set: Vec<String> =
             names().skip(keys).map(|name| format!("{prefix}{name} = r.{name}")).collect();
         let set = set.join(", ");
-        let template = if mysql {
-            format!("UPDATE {table} JOIN {{rows}} ON {on} SET {set}")
-        } else {
-            format!("UPDATE {table} SET {set} FROM {{rows}} WHERE {on}")
-        };
+        let template = format!("UPDATE {table}{{, rows}} SET {set} {{from rows}} WHERE {on}");
         self.statement(&template, Some(rows), Vec::new())
     }
 

@@ -2,11 +2,18 @@
 //!
 //! What the tables are is in the `migrations` crate; who writes which, in ARCHITECTURE.md. Every
 //! worker and the ingress hold one [`Store`]; it is cheap to clone.
+pub mod access;
+pub mod accounts;
+pub mod codes;
 mod connection;
 pub mod dialect;
 mod error;
+pub mod happened;
+pub mod programmes;
+pub mod records;
 pub mod reference;
 pub mod rows;
+pub mod tenants;
 
 pub use connection::{Store, StoreSettings, Tx};
 pub use error::StoreError;

@@ -54,7 +54,8 @@ pub async fn domains(store: &Store, names: &[&str]) -> Result<HashMap<String, Do
     found.iter().map(|row| domain(row).map(|d| (d.name.clone(), d))).collect()
 }
 
-fn domain(row: &Row) -> Result<Domain, StoreError> {
+/// A domain from a row with the columns `id`, `name`, `timezone`, `currency`.
+pub(super) fn domain(row: &Row) -> Result<Domain, StoreError> {
     let (zone, currency) = (row.text("timezone")?, row.text("currency")?);
     Ok(Domain {
         id: row.int("id")?,

@@ -59,6 +59,9 @@ impl Param {
     }
 }
 
+/// Stands for a null integer where a null cannot travel; no integer of ours is ever this one.
+pub(super) const NULL_INT: i64 = i64::MIN;
+
 /// A column's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -69,6 +72,8 @@ pub enum Kind {
 }
 
 /// Many rows of the same named columns; stands for `{rows}` in a statement, aliased `r`.
+///
+/// In a row an empty text is a null: no column tells the two apart.
 #[derive(Debug, Clone)]
 pub struct Rows {
     columns: &'static [(&'static str, Kind)],
@@ -84,7 +89,10 @@ impl Rows {
     /// Adds a row; its values are those of the columns, in order and type.
     pub fn push<const N: usize>(&mut self, row: [Param; N]) {
         debug_assert_eq!(N, self.columns.len());
-        self.cells.extend(row);
+        self.cells.extend(row.map(|cell| match cell {
+            Param::Text(Some(text)) if text.is_empty() => Param::Text(None),
+            cell => cell,
+        }));
     }
 
     /// True when no row was added.
@@ -106,7 +114,12 @@ impl Rows {
         let width = self.columns.len();
         self.columns.iter().enumerate().map(move |(place, (_, kind))| {
             let cells = self.cells.iter().skip(place).step_by(width).cloned();
-            let values: Vec<Value> = cells.map(Param::into_value).collect();
+            let values: Vec<Value> = cells
+                .map(|cell| match cell {
+                    Param::Text(text) => Value::String(Some(text.unwrap_or_default())),
+                    Param::Int(int) => Value::BigInt(Some(int.unwrap_or(NULL_INT))),
+                })
+                .collect();
             let kind = match kind {
                 Kind::Text => sea_orm::sea_query::ArrayType::String,
                 Kind::Int => sea_orm::sea_query::ArrayType::BigInt,

@@ -1,0 +1,180 @@
+//! The command line of `referral` (contract 7): one file a command.
+//!
+//! Owns the arguments, what is printed, and exit codes: 0 done, 1 failed, 2 wrong use. What is
+//! done is the other rooms'. A secret comes on standard input, never as an argument.
+mod admin;
+pub mod demo;
+mod domain;
+mod migrate;
+mod publish;
+mod publish_file;
+mod token;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::{Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    ingress, lifecycle,
+    settings::{self, LogSettings, SettingError, Settings},
+    store::{Store, StoreSettings, reference::Domain, tenants},
+    telemetry,
+};
+
+/// Referral pipeline: the HTTP ingress and the operator's commands
+#[derive(Debug, Parser)]
+#[command(name = "referral", version, after_help = common_help())]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the HTTP ingress
+    #[command(after_help = ingress_help())]
+    Ingress,
+    /// Brings the database's tables up to date
+    Migrate,
+    /// Domains (tenants)
+    Domain(domain::Args),
+    /// Administrators
+    Admin(admin::Args),
+    /// Tokens of the HTTP interface
+    Token(token::Args),
+    /// Publishes events, each confirmed by the broker
+    Publish(Box<publish::Args>),
+    /// Starts everything, walks one referral through, and stays up (what `make run` runs)
+    Demo(demo::Args),
+}
+
+fn common_help() -> String {
+    settings::help(settings::COMMON)
+}
+
+fn ingress_help() -> String {
+    settings::help(settings::INGRESS) + "\n" + &common_help()
+}
+
+/// What every command works with.
+struct Tools {
+    settings: Settings,
+    clock: Clock,
+    shutdown: CancellationToken,
+}
+
+impl Tools {
+    /// The database, which has to be there; its tables are brought up to date unless
+    /// `AUTO_MIGRATE` is off.
+    async fn store(&self) -> anyhow::Result<Store> {
+        self.store_of(&self.settings.store()?).await
+    }
+
+    async fn store_of(&self, settings: &StoreSettings) -> anyhow::Result<Store> {
+        Store::connect(settings).await.context("the database")
+    }
+
+    /// A domain that has to be there.
+    async fn domain(&self, store: &Store, name: &str) -> anyhow::Result<Domain> {
+        match tenants::domain(store, name).await? {
+            Some(domain) => Ok(domain),
+            None => bail!("--domain: there is no domain {name:?}"),
+        }
+    }
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let settings = match Settings::from_environment() {
+        Ok(settings) => settings,
+        Err(error) => return lifecycle::refuse(&error),
+    };
+    match cli.command {
+        Command::Ingress => serve(&settings),
+        command => operate(command, settings),
+    }
+}
+
+fn serve(settings: &Settings) -> ExitCode {
+    let read = || {
+        telemetry::start(&settings.log()?)?;
+        Ok((settings.ops()?, ingress::ProgramSettings::read(settings)?))
+    };
+    match read() {
+        Ok((ops, own)) => {
+            lifecycle::execute("ingress", &ops, |context| ingress::start(own, context))
+        }
+        Err(error) => lifecycle::refuse(&error),
+    }
+}
+
+fn operate(command: Command, settings: Settings) -> ExitCode {
+    if let Err(error) = start_log(&settings) {
+        return lifecycle::refuse(&error);
+    }
+    lifecycle::command(|shutdown| async move {
+        let tools = Tools { settings, clock: Clock::system(), shutdown };
+        match command {
+            Command::Ingress => bail!("runs as a program of its own"),
+            Command::Migrate => migrate::run(&tools).await,
+            Command::Domain(args) => domain::run(args, &tools).await,
+            Command::Admin(args) => admin::run(args, &tools).await,
+            Command::Token(args) => token::run(args, &tools).await,
+            Command::Publish(args) => publish::run(*args, &tools).await,
+            Command::Demo(args) => demo::run(args, &tools).await,
+        }
+    })
+}
+
+/// A command's own words are its output; of the log only warnings are wanted.
+fn start_log(settings: &Settings) -> Result<(), SettingError> {
+    let log = settings.log()?;
+    let filter = if settings.is_given("LOG") { log.filter } else { "warn".to_owned() };
+    telemetry::start(&LogSettings { filter, ..log })
+}
+
+/// Says what is wrong with the arguments; exit 2.
+fn wrong_use(problem: impl std::fmt::Display) -> ExitCode {
+    eprintln!("error: {problem}");
+    ExitCode::from(2)
+}
+
+/// Prints a listing as `--json` says it: one array of objects.
+fn print_json<T: serde::Serialize>(items: &[T]) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(items)?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_use_is_refused_by_name() {
+        for (line, named) in [
+            ("referral", "Usage"),
+            ("referral nothing", "nothing"),
+            ("referral domain create d --timezone Nowhere --currency USD", "--timezone"),
+            ("referral domain create d --timezone UTC --currency usd", "--currency"),
+            ("referral token create --login l --domain d --ttl 5", "--ttl"),
+            ("referral admin create l --domain d", "--password-stdin"),
+            ("referral publish click --code short", "--code"),
+            ("referral publish payment --user-hash u", "--amount"),
+        ] {
+            let error = Cli::try_parse_from(line.split(' ')).err();
+            let text = error.map(|error| error.to_string()).unwrap_or_default();
+            assert!(text.contains(named), "{line}: {text:?}");
+        }
+    }
+}

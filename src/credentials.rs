@@ -1,0 +1,114 @@
+//! Keys and passwords: how they are made, hashed and compared (contract 2).
+//!
+//! Owns the only code that sees them in the clear. Refuses to log, store or show any, except a new
+//! key, once, to whom it was made for. Argon2 takes tens of milliseconds and 19 MiB: call it off
+//! the async threads.
+use std::{fmt::Write as _, sync::OnceLock};
+
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// Bytes of randomness in a key: 160 bits.
+const KEY_BYTES: usize = 20;
+/// Longest password that is looked at, in bytes.
+pub const PASSWORD_MAX_BYTES: usize = 1024;
+
+/// The system's randomness or argon2 failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// No randomness.
+    #[error("the system gives no randomness: {0}")]
+    Randomness(getrandom::Error),
+    /// The password cannot be hashed.
+    #[error("the password cannot be hashed: {0}")]
+    Hash(String),
+}
+
+/// A new key: 40 lower-case hex characters.
+pub fn new_key() -> Result<String, CredentialError> {
+    let mut bytes = [0u8; KEY_BYTES];
+    getrandom::fill(&mut bytes).map_err(CredentialError::Randomness)?;
+    Ok(hex(&bytes))
+}
+
+/// What is stored of a key: SHA-256, in hex.
+pub fn key_hash(key: &str) -> String {
+    hex(&Sha256::digest(key.as_bytes()))
+}
+
+/// Compares two hashes in constant time.
+pub fn same_hash(one: &str, other: &str) -> bool {
+    one.as_bytes().ct_eq(other.as_bytes()).into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Hashes a password with argon2id and a fresh salt.
+pub fn hash_password(password: &str) -> Result<String, CredentialError> {
+    if password.len() > PASSWORD_MAX_BYTES {
+        return Err(CredentialError::Hash(format!("it is over {PASSWORD_MAX_BYTES} bytes")));
+    }
+    let mut salt = [0u8; 16];
+    getrandom::fill(&mut salt).map_err(CredentialError::Randomness)?;
+    let hash: PasswordHash = Argon2::default()
+        .hash_password_with_salt(password.as_bytes(), &salt)
+        .map_err(|error| CredentialError::Hash(error.to_string()))?;
+    Ok(hash.to_string())
+}
+
+/// Whether `password` is the one that was hashed. With no hash at all (no such login) it takes the
+/// same time and says no.
+pub fn verify_password(password: &str, stored: Option<&str>) -> bool {
+    static NOBODYS: OnceLock<String> = OnceLock::new();
+    let nobodys = NOBODYS.get_or_init(|| hash_password("").unwrap_or_default());
+    // A longer one was never hashed; cutting it keeps the time the same.
+    let fits = password.len() <= PASSWORD_MAX_BYTES;
+    let tried = if fits { password.as_bytes() } else { b"" };
+    let Ok(hash) = PasswordHash::new(stored.unwrap_or(nobodys)) else { return false };
+    let same = Argon2::default().verify_password(tried, &hash).is_ok();
+    same && fits && stored.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_forty_hex_and_never_the_same() {
+        let (one, other) = (new_key().unwrap(), new_key().unwrap());
+        assert_eq!(one.len(), 40);
+        assert!(one.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')), "{one}");
+        assert_ne!(one, other);
+        assert!(same_hash(&key_hash(&one), &key_hash(&one)));
+        assert!(!same_hash(&key_hash(&one), &key_hash(&other)));
+        assert!(!key_hash(&one).contains(&one));
+    }
+
+    #[test]
+    fn only_the_password_opens() {
+        let hash = hash_password("open sesame").unwrap();
+        assert!(hash.starts_with("$argon2id$"), "{hash}");
+        assert!(verify_password("open sesame", Some(&hash)));
+        for (password, stored) in [
+            ("open", Some(hash.as_str())),
+            ("", Some(hash.as_str())),
+            ("open sesame", None),
+            ("", None),
+            ("open sesame", Some("no hash")),
+        ] {
+            assert!(!verify_password(password, stored), "{password} {stored:?}");
+        }
+        let long = "x".repeat(PASSWORD_MAX_BYTES + 1);
+        assert!(hash_password(&long).is_err());
+        assert!(!verify_password(&long, Some(&hash_password("").unwrap())));
+    }
+}

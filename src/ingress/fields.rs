@@ -1,0 +1,249 @@
+//! Request bodies: JSON objects and forms, read as named fields (contract 5: both are taken, and
+//! numbers come as numbers or as decimal strings).
+//!
+//! Owns the limits on a body's size and time. Every reader names the field it refuses. Numbers are
+//! kept as their text: no float in between.
+use std::{collections::HashMap, time::Duration};
+
+use axum::{
+    body::to_bytes,
+    extract::{FromRequest, Request},
+    http::{HeaderMap, StatusCode, header},
+};
+use serde_json::value::RawValue;
+
+use super::{App, problem::Refusal};
+use crate::domain::{
+    Code, Email, Micros, Money, UserHash, event::TEXT_MAX_CHARS, ids::Invalid, money,
+};
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A field's value as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Value {
+    /// A JSON string or a form's value.
+    Text(String),
+    /// Any other JSON value but null, as its text.
+    Other(String),
+}
+
+/// The fields of one body. A null is a missing field; of two of the same name the last counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fields(HashMap<String, Value>);
+
+impl FromRequest<App> for Fields {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
+        let is_json = is_json(request.headers())?;
+        let reading = to_bytes(request.into_body(), app.settings.body_bytes_max);
+        let Ok(read) = tokio::time::timeout(BODY_TIMEOUT, reading).await else {
+            return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body took too long"));
+        };
+        let Ok(body) = read else {
+            let detail = format!("the body is over {} bytes", app.settings.body_bytes_max);
+            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+        };
+        let begins = || body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
+        if is_json.unwrap_or_else(begins) { Self::of_json(&body) } else { Ok(Self::of_form(&body)) }
+    }
+}
+
+/// Whether the body says that it is JSON, or a form; `None` where it says nothing.
+fn is_json(headers: &HeaderMap) -> Result<Option<bool>, Refusal> {
+    let Some(kind) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
+    let kind = kind.to_str().unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/x-www-form-urlencoded" => Ok(Some(false)),
+        "application/json" => Ok(Some(true)),
+        json if json.starts_with("application/") && json.ends_with("+json") => Ok(Some(true)),
+        _ => Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body must be application/json or application/x-www-form-urlencoded",
+        )),
+    }
+}
+
+impl Fields {
+    /// Reads a JSON object.
+    fn of_json(body: &[u8]) -> Result<Self, Refusal> {
+        let bad = |detail: String| Refusal::new(StatusCode::BAD_REQUEST, detail);
+        let members: HashMap<String, &RawValue> =
+            serde_json::from_slice(body).map_err(|error| {
+                if error.is_data() {
+                    bad("the body must be a JSON object".to_owned())
+                } else {
+                    bad(format!("the body is not JSON: {error}"))
+                }
+            })?;
+        let read = |raw: &RawValue| match raw.get().as_bytes().first() {
+            Some(b'"') => serde_json::from_str(raw.get()).map(Value::Text),
+            _ => Ok(Value::Other(raw.get().to_owned())),
+        };
+        let present = members.into_iter().filter(|(_, raw)| raw.get() != "null");
+        present
+            .map(|(name, raw)| match read(raw) {
+                Ok(value) => Ok((name, value)),
+                Err(error) => Err(bad(format!("{name}: {error}"))),
+            })
+            .collect::<Result<_, Refusal>>()
+            .map(Self)
+    }
+
+    /// Reads a form or a query string.
+    pub fn of_form(text: &[u8]) -> Self {
+        let pairs = form_urlencoded::parse(text);
+        Self(pairs.map(|(n, v)| (n.into_owned(), Value::Text(v.into_owned()))).collect())
+    }
+
+    /// A text; an empty one counts as missing, as forms send it so.
+    pub fn text(&self, name: &'static str) -> Result<Option<String>, Refusal> {
+        let text = match self.0.get(name) {
+            None => return Ok(None),
+            Some(Value::Text(text)) => text,
+            Some(Value::Other(_)) => return Err(Refusal::field(name, "must be a text")),
+        };
+        if text.chars().count() > TEXT_MAX_CHARS {
+            let problem = format!("must be at most {TEXT_MAX_CHARS} characters");
+            return Err(Refusal::field(name, problem));
+        }
+        if text.contains('\0') {
+            return Err(Refusal::field(name, "must not contain U+0000"));
+        }
+        Ok(Some(text.clone()).filter(|text| !text.is_empty()))
+    }
+
+    /// A text that has to be there.
+    pub fn required(&self, name: &'static str) -> Result<String, Refusal> {
+        self.text(name)?.ok_or_else(|| missing(name))
+    }
+
+    /// The text of a number, which may have come as a decimal string.
+    fn number(&self, name: &'static str) -> Result<Option<String>, Refusal> {
+        match self.0.get(name) {
+            Some(Value::Other(raw))
+                if raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) =>
+            {
+                Ok(Some(raw.clone()))
+            }
+            Some(Value::Other(_)) => Err(Refusal::field(name, "must be a number")),
+            Some(Value::Text(_)) => Ok(self.text(name)?.map(|text| text.trim().to_owned())),
+            None => Ok(None),
+        }
+    }
+
+    /// An amount of money ≥ 0 with at most 2 decimals.
+    pub fn money(&self, name: &'static str) -> Result<Option<Money>, Refusal> {
+        self.parsed(name, self.number(name)?, Money::parse)
+    }
+
+    /// A percentage with at most 4 decimals, in ten-thousandths of a percent.
+    pub fn percent(&self, name: &'static str) -> Result<Option<i64>, Refusal> {
+        self.parsed(name, self.number(name)?, money::parse_percent)
+    }
+
+    /// A whole number.
+    pub fn int(&self, name: &'static str) -> Result<Option<i64>, Refusal> {
+        let parse = |text: &str| text.parse().map_err(|_| Invalid("must be a whole number"));
+        self.parsed(name, self.number(name)?, parse)
+    }
+
+    /// A user's hash.
+    pub fn user_hash(&self, name: &'static str) -> Result<Option<UserHash>, Refusal> {
+        self.parsed(name, self.text(name)?, UserHash::parse)
+    }
+
+    /// An e-mail address.
+    pub fn email(&self, name: &'static str) -> Result<Option<Email>, Refusal> {
+        self.parsed(name, self.text(name)?, Email::parse)
+    }
+
+    /// A referral code.
+    pub fn code(&self, name: &'static str) -> Result<Option<Code>, Refusal> {
+        self.parsed(name, self.text(name)?, Code::parse)
+    }
+
+    /// A calendar day.
+    pub fn day(&self, name: &'static str) -> Result<Option<crate::domain::Day>, Refusal> {
+        self.parsed(name, self.text(name)?, crate::domain::Day::parse)
+    }
+
+    /// A time.
+    pub fn time(&self, name: &'static str) -> Result<Option<Micros>, Refusal> {
+        self.parsed(name, self.text(name)?, Micros::parse)
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as the other readers do")]
+    fn parsed<T>(
+        &self,
+        name: &'static str,
+        text: Option<String>,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Result<Option<T>, Refusal> {
+        text.map(|text| parse(&text)).transpose().map_err(|e| Refusal::field(name, e))
+    }
+}
+
+/// 422: a field that has to be there is not.
+pub fn missing(name: &'static str) -> Refusal {
+    Refusal::field(name, "is required")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Fields {
+        Fields::of_json(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn json_and_form_say_the_same() {
+        let cases = [
+            json(r#"{"name":"A b","credit":19.99,"id":7,"none":null}"#),
+            json(r#"{"name":"A b","credit":"19.99","id":"7","none":""}"#),
+            Fields::of_form(b"name=A+b&credit=19.99&id=7&none="),
+        ];
+        for fields in cases {
+            assert_eq!(fields.required("name").unwrap(), "A b");
+            assert_eq!(fields.money("credit").unwrap(), Some(Money::from_minor(1999)));
+            assert_eq!(fields.int("id").unwrap(), Some(7));
+            assert_eq!(fields.text("none").unwrap(), None);
+            assert_eq!(fields.money("absent").unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn what_is_refused_is_named() {
+        let fields = json(r#"{"a":"x","b":1e309,"c":[1],"d":1.5,"e":true,"f":"\u0000"}"#);
+        let refusals = [
+            ("a", fields.money("a").err()),
+            ("a", fields.email("a").err()),
+            ("a", fields.code("a").err()),
+            ("b", fields.money("b").err()),
+            ("c", fields.text("c").err()),
+            ("c", fields.money("c").err()),
+            ("d", fields.int("d").err()),
+            ("e", fields.money("e").err()),
+            ("f", fields.text("f").err()),
+            ("g", fields.required("g").err()),
+        ];
+        for (name, refusal) in refusals {
+            let refusal = refusal.unwrap();
+            assert_eq!(refusal.status, StatusCode::UNPROCESSABLE_ENTITY, "{name}");
+            assert_eq!(refusal.field.as_deref(), Some(name));
+            assert!(refusal.detail.starts_with(name), "{}", refusal.detail);
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_object_is_400() {
+        for body in ["", "{", "[1]", "1", "{\"a\":1}x", "\u{feff}{}"] {
+            let refusal = Fields::of_json(body.as_bytes()).unwrap_err();
+            assert_eq!(refusal.status, StatusCode::BAD_REQUEST, "{body}");
+        }
+    }
+}

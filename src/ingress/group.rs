@@ -1,0 +1,357 @@
+//! Grouping: events that arrive together leave as one message, and each request waits for that
+//! one confirm, or for its own part of that one reply (contract 1).
+//!
+//! A lane is a task per event type. It does not wait while nothing is in flight: a lone event
+//! leaves at once. Under load the events of one linger, or a full group, leave together.
+//! A caller that goes away neither loses nor keeps anything: groups are published by tasks.
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+
+use serde::Deserialize;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+use crate::{
+    broker::{
+        PublishError, Publisher,
+        compose::{self, Draft},
+    },
+    domain::EventType,
+    metrics::{Metrics, ResultLabel},
+};
+
+/// Groups of one lane in flight; further events wait, and their callers' deadline runs.
+const IN_FLIGHT_MAX: usize = 16;
+/// Most bytes of one group, so that it stays far below `MAX_MESSAGE`.
+const GROUP_BYTES_MAX: usize = 1 << 20;
+/// Events of one lane that may wait to be grouped.
+const QUEUED_MAX: usize = 4096;
+
+/// How groups are made.
+#[derive(Debug, Clone)]
+pub struct GroupSettings {
+    /// How long a group waits for company while others are in flight.
+    pub linger: Duration,
+    /// Most events of one group.
+    pub events_max: usize,
+    /// Most bytes of one message.
+    pub message_bytes_max: usize,
+    /// How long a caller waits for the confirm.
+    pub publish_timeout: Duration,
+    /// How long a caller waits for the reply.
+    pub reply_timeout: Duration,
+}
+
+/// A reply's part for one event (contract 1, "Replies").
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Reply {
+    id: String,
+    /// `created`, `pending`, `duplicate`, `conflict`, `self_referral`, `accepted`, `invalid`.
+    pub outcome: String,
+    /// Payments: a decimal string.
+    pub acquired_credit: Option<String>,
+    /// Invalid ones: the stable code.
+    pub reason: Option<String>,
+    /// Invalid ones: the sentence.
+    pub detail: Option<String>,
+}
+
+/// What a caller learns: published, and what was replied in time.
+type Answer = Result<Option<Reply>, PublishError>;
+
+/// An event on its way into a group.
+struct Waiting {
+    id: String,
+    json: String,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// The lanes of the ingress.
+#[derive(Clone)]
+pub struct Groups {
+    click: Lane,
+    signup: Lane,
+    payment: Lane,
+}
+
+#[derive(Clone)]
+struct Lane {
+    queue: mpsc::Sender<Waiting>,
+    timeout: Duration,
+}
+
+impl Groups {
+    /// Starts the lanes; they end when every handle is dropped.
+    pub fn start(publisher: &Publisher, settings: &GroupSettings, metrics: &Arc<Metrics>) -> Self {
+        let lane = |event_type, reply| {
+            let (publisher, metrics) = (publisher.clone(), metrics.clone());
+            let send = move |group| send(publisher.clone(), event_type, reply, group);
+            let (queue, waiting) = mpsc::channel(QUEUED_MAX);
+            tokio::spawn(run(waiting, settings.clone(), metrics, send));
+            Lane { queue, timeout: settings.publish_timeout }
+        };
+        let reply = Some(settings.reply_timeout);
+        Self {
+            click: lane(EventType::Click, None),
+            signup: lane(EventType::Signup, reply),
+            payment: lane(EventType::Payment, reply),
+        }
+    }
+
+    /// Publishes a click; `Ok` only on the broker's confirm.
+    pub async fn click(&self, draft: &Draft) -> Result<(), PublishError> {
+        self.click.pass(draft).await.map(|_| ())
+    }
+
+    /// Publishes a signup or payment and waits for the credits worker; `Ok(None)`: confirmed, but
+    /// no reply in time.
+    pub async fn request(&self, draft: &Draft) -> Answer {
+        let lane = match draft.event_type {
+            EventType::Payment => &self.payment,
+            EventType::Signup => &self.signup,
+            EventType::Click => &self.click,
+        };
+        lane.pass(draft).await
+    }
+}
+
+impl Lane {
+    async fn pass(&self, draft: &Draft) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting { id: draft.id.clone(), json: draft.to_json(), answer };
+        let ended = || PublishError::Unavailable("the ingress is stopping".to_owned());
+        let passing = async {
+            self.queue.send(waiting).await.map_err(|_| ended())?;
+            answered.await.map_err(|_| ended())?
+        };
+        timeout(self.timeout, passing).await.unwrap_or(Err(PublishError::TimedOut))
+    }
+}
+
+/// Events that leave as one message; at least one.
+struct Group {
+    events: Vec<Waiting>,
+    bytes: usize,
+}
+
+impl Group {
+    fn new(first: Waiting) -> Self {
+        Self { bytes: first.json.len(), events: vec![first] }
+    }
+
+    /// Takes the event in, or gives it back when the group is full.
+    fn push(&mut self, next: Waiting, settings: &GroupSettings) -> Option<Waiting> {
+        let bytes = self.bytes + next.json.len() + 2;
+        let bytes_max = settings.message_bytes_max.min(GROUP_BYTES_MAX);
+        if self.events.len() >= settings.events_max || bytes > bytes_max {
+            return Some(next);
+        }
+        self.bytes = bytes;
+        self.events.push(next);
+        None
+    }
+}
+
+/// Whether a group leaves now.
+fn leaves(in_flight: usize, is_full: bool, lingered: bool) -> bool {
+    in_flight == 0 || (in_flight < IN_FLIGHT_MAX && (is_full || lingered))
+}
+
+/// A lane's task: groups what comes and hands each group to `send`.
+async fn run<S, F>(
+    mut queue: mpsc::Receiver<Waiting>,
+    settings: GroupSettings,
+    metrics: Arc<Metrics>,
+    send: S,
+) where
+    S: Fn(Group) -> F,
+    F: Future<Output = (usize, bool)> + Send + 'static,
+{
+    let mut in_flight: JoinSet<(usize, bool)> = JoinSet::new();
+    let mut held = None;
+    loop {
+        while let Some(done) = in_flight.try_join_next() {
+            count(&metrics, done.ok());
+        }
+        let Some(first) = next(&mut held, &mut queue).await else { break };
+        let mut group = Group::new(first);
+        let linger = tokio::time::sleep_until(Instant::now() + settings.linger);
+        let mut linger = std::pin::pin!(linger);
+        let mut lingered = false;
+        loop {
+            while held.is_none() {
+                let Ok(waiting) = queue.try_recv() else { break };
+                held = group.push(waiting, &settings);
+            }
+            let is_full = held.is_some() || group.events.len() >= settings.events_max;
+            if leaves(in_flight.len(), is_full, lingered) {
+                break;
+            }
+            tokio::select! {
+                Some(waiting) = queue.recv(), if !is_full => held = group.push(waiting, &settings),
+                Some(done) = in_flight.join_next() => count(&metrics, done.ok()),
+                () = &mut linger, if !lingered => lingered = true,
+            }
+        }
+        group.events.retain(|waiting| !waiting.answer.is_closed());
+        if !group.events.is_empty() {
+            in_flight.spawn(send(group));
+        }
+    }
+    while let Some(done) = in_flight.join_next().await {
+        count(&metrics, done.ok());
+    }
+}
+
+async fn next(held: &mut Option<Waiting>, queue: &mut mpsc::Receiver<Waiting>) -> Option<Waiting> {
+    match held.take() {
+        Some(waiting) => Some(waiting),
+        None => queue.recv().await,
+    }
+}
+
+fn count(metrics: &Metrics, done: Option<(usize, bool)>) {
+    if let Some((events, confirmed)) = done {
+        let result = if confirmed { "confirmed" } else { "failed" };
+        metrics.published.get_or_create(&ResultLabel { result }).inc_by(events as u64);
+    }
+}
+
+/// Publishes one group and tells each of its callers; how many there were, and whether confirmed.
+async fn send(
+    publisher: Publisher,
+    event_type: EventType,
+    reply: Option<Duration>,
+    group: Group,
+) -> (usize, bool) {
+    let texts: Vec<&str> = group.events.iter().map(|waiting| waiting.json.as_str()).collect();
+    // A group's name says nothing but which message this is; events have their own.
+    let message_id = group.events.first().map_or_else(String::new, |first| first.id.clone());
+    let message = compose::message(event_type, &message_id, &texts);
+    let sent = match reply {
+        None => publisher.publish(message).await.map(|()| None),
+        Some(wait) => publisher.request(message, wait).await,
+    };
+    let told = sent.map(|body| body.map(|body| by_id(&body)).unwrap_or_default());
+    let (events, confirmed) = (group.events.len(), told.is_ok());
+    for Waiting { id, answer, .. } in group.events {
+        let of_event = match &told {
+            Ok(replies) => Ok(replies.get(&id).cloned()),
+            Err(error) => Err(error.clone()),
+        };
+        // Nobody listens when the caller went away.
+        let _ = answer.send(of_event);
+    }
+    (events, confirmed)
+}
+
+/// A reply's parts by event id. What cannot be read is as good as no reply: the event is confirmed.
+fn by_id(body: &[u8]) -> HashMap<String, Reply> {
+    match serde_json::from_slice::<Vec<Reply>>(body) {
+        Ok(replies) => replies.into_iter().map(|reply| (reply.id.clone(), reply)).collect(),
+        Err(error) => {
+            tracing::error!(%error, "a reply of the credits worker cannot be read");
+            HashMap::new()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    fn settings() -> GroupSettings {
+        GroupSettings {
+            linger: Duration::from_millis(1),
+            events_max: 4,
+            message_bytes_max: 1 << 20,
+            publish_timeout: Duration::from_secs(5),
+            reply_timeout: Duration::from_secs(2),
+        }
+    }
+
+    fn waiting(id: &str) -> (Waiting, oneshot::Receiver<Answer>) {
+        let (answer, answered) = oneshot::channel();
+        (Waiting { id: id.to_owned(), json: format!("{{\"id\":\"{id}\"}}"), answer }, answered)
+    }
+
+    #[test]
+    fn a_group_leaves_when_alone_or_full_or_after_its_linger() {
+        for (in_flight, is_full, lingered, expected) in [
+            (0, false, false, true),
+            (1, false, false, false),
+            (1, true, false, true),
+            (1, false, true, true),
+            (4, true, false, true),
+            (IN_FLIGHT_MAX, true, true, false),
+        ] {
+            assert_eq!(leaves(in_flight, is_full, lingered), expected, "{in_flight} in flight");
+        }
+    }
+
+    #[test]
+    fn a_group_is_bounded_in_events_and_bytes() {
+        let mut group = Group::new(waiting("0").0);
+        for id in ["1", "2", "3"] {
+            assert!(group.push(waiting(id).0, &settings()).is_none());
+        }
+        assert_eq!(group.push(waiting("4").0, &settings()).map(|w| w.id), Some("4".to_owned()));
+        let tight = GroupSettings { message_bytes_max: 24, ..settings() };
+        let mut group = Group::new(waiting("0").0);
+        assert!(group.push(waiting("1").0, &tight).is_none());
+        assert!(group.push(waiting("2").0, &tight).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_lone_event_leaves_at_once_and_company_leaves_together() {
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let seen = sizes.clone();
+        let send = move |group: Group| {
+            seen.lock().unwrap().push(group.events.len());
+            async move {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                let events = group.events.len();
+                for waiting in group.events {
+                    let _ = waiting.answer.send(Ok(None));
+                }
+                (events, true)
+            }
+        };
+        let (queue, events) = mpsc::channel(100);
+        let lane = tokio::spawn(run(events, settings(), Arc::new(Metrics::new("t")), send));
+        let mut answers = Vec::new();
+        let (first, answered) = waiting("first");
+        queue.send(first).await.unwrap();
+        answers.push(answered);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(*sizes.lock().unwrap(), [1], "alone: no linger");
+        for n in 0..6 {
+            let (next, answered) = waiting(&n.to_string());
+            queue.send(next).await.unwrap();
+            answers.push(answered);
+        }
+        let (gone, answered) = waiting("gone");
+        drop(answered);
+        queue.send(gone).await.unwrap();
+        drop(queue);
+        lane.await.unwrap();
+        assert_eq!(*sizes.lock().unwrap(), [1, 4, 2], "full, then after the linger; none for gone");
+        for answered in answers {
+            assert_eq!(answered.await.unwrap(), Ok(None));
+        }
+    }
+
+    #[test]
+    fn a_reply_is_told_apart_by_id() {
+        let body = br#"[{"id":"a","source":"s","type":"t","outcome":"created","code":"x"},
+            {"id":"b","source":"s","outcome":"invalid","reason":"schema","detail":"d"}]"#;
+        let replies = by_id(body);
+        assert_eq!(replies["a"].outcome, "created");
+        assert_eq!(replies["b"].reason.as_deref(), Some("schema"));
+        assert!(by_id(b"rubbish").is_empty());
+    }
+}

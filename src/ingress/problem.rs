@@ -1,0 +1,169 @@
+//! Refusals: what a caller gets when it does not get what it asked for.
+//!
+//! A handler says *what* is wrong, as a [`Refusal`]; [`render`] says it in the words of the path's
+//! dialect: `application/problem+json` (RFC 9457) below `/v1`, `{"error": …}` of contract 5
+//! elsewhere.
+use std::borrow::Cow;
+
+use axum::{
+    Json,
+    extract::Request,
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::{broker::PublishError, credentials::CredentialError, store::StoreError};
+
+/// How long a caller is asked to wait for broker or database, in seconds.
+const PASSING_RETRY_SECONDS: u64 = 1;
+
+/// Why a request is not fulfilled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The answer's status.
+    pub status: StatusCode,
+    /// One sentence for the caller.
+    pub detail: Cow<'static, str>,
+    /// The member of the request that is at fault.
+    pub field: Option<Cow<'static, str>>,
+    /// Seconds for `Retry-After`.
+    pub retry_after: Option<u64>,
+}
+
+impl Refusal {
+    /// A refusal of this status.
+    pub fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, detail: detail.into(), field: None, retry_after: None }
+    }
+
+    /// 422 that names the field; `problem` reads on after its name.
+    pub fn field(name: impl Into<Cow<'static, str>>, problem: impl std::fmt::Display) -> Self {
+        let name = name.into();
+        let detail = format!("{name}: {problem}");
+        let refusal = Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+        Self { field: Some(name), ..refusal }
+    }
+
+    /// 404.
+    pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// 409.
+    pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// 503: safe to repeat.
+    pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            retry_after: Some(PASSING_RETRY_SECONDS),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        }
+    }
+
+    /// 500; the cause is for the log only.
+    fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        if error.is_passing() {
+            tracing::warn!(%error, "a request had to be put off");
+            return Self::unavailable("the database is not available");
+        }
+        Self::internal(&error)
+    }
+}
+
+impl From<PublishError> for Refusal {
+    fn from(error: PublishError) -> Self {
+        if error == PublishError::TooLarge {
+            return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the event is too large");
+        }
+        tracing::warn!(%error, "an event could not be published");
+        Self::unavailable("the broker is not available")
+    }
+}
+
+impl From<CredentialError> for Refusal {
+    fn from(error: CredentialError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// RFC 9457.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+}
+
+/// Contract 5.
+#[derive(Serialize)]
+struct Plain<'a> {
+    error: &'a str,
+}
+
+/// Middleware: gives every refusal its body.
+pub async fn render(request: Request, next: Next) -> Response {
+    let is_problem = request.uri().path().starts_with("/v1/");
+    let mut response = next.run(request).await;
+    let status = response.status();
+    let refusal = response.extensions_mut().remove::<Refusal>();
+    let refusal = match refusal {
+        Some(refusal) => refusal,
+        None if status == StatusCode::METHOD_NOT_ALLOWED => {
+            Refusal::new(status, "this method is not for this path")
+        }
+        None => return response,
+    };
+    let mut rendered = if is_problem {
+        Json(Problem {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: &refusal.detail,
+            field: refusal.field.as_deref(),
+        })
+        .into_response()
+    } else {
+        Json(Plain { error: &refusal.detail }).into_response()
+    };
+    *rendered.status_mut() = status;
+    let headers = rendered.headers_mut();
+    for (name, value) in response.headers() {
+        if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {
+            headers.insert(name, value.clone());
+        }
+    }
+    if is_problem {
+        let kind = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, kind);
+    }
+    rendered
+}

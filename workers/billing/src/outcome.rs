@@ -1,0 +1,165 @@
+//! From what came back to what it means: the decision about an attempt, pure.
+//!
+//! Owns the rules of contract 6 on success and failure. Part 5's circuit has its room beside this:
+//! it will look at the same [`Exchange`] per destination, before the next claim; it is not here.
+use std::time::Duration;
+
+use referral::domain::Micros;
+
+use crate::{
+    claim::Delivery,
+    policy::{Failure, Next, Policy, next_attempt},
+    retry_after,
+};
+
+/// What one POST brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exchange {
+    /// The status, where one arrived.
+    pub status: Option<u16>,
+    /// `Retry-After`, as it came.
+    pub retry_after: Option<String>,
+    /// What went wrong, for people; holds neither address nor secret.
+    pub error: Option<String>,
+    /// The beginning of the answer's body.
+    pub answer: Option<String>,
+}
+
+/// What becomes of the delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It arrived, now.
+    Delivered(Micros),
+    /// It is tried again, then.
+    Again(Micros),
+    /// It is given up, now.
+    Dead(Micros),
+}
+
+/// An attempt and what follows from it, to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whose attempt.
+    pub delivery_id: String,
+    /// Which, from 1.
+    pub number: i64,
+    /// When it began.
+    pub time_us: i64,
+    /// How long it took.
+    pub duration_us: i64,
+    /// As in [`Exchange`].
+    pub status: Option<u16>,
+    /// As in [`Exchange`].
+    pub error: Option<String>,
+    /// As in [`Exchange`].
+    pub answer: Option<String>,
+    /// What follows.
+    pub verdict: Verdict,
+}
+
+/// Decides about an attempt that began at `began` and took so long. `jitter` is 0 to 1.
+pub fn conclude(
+    policy: &Policy,
+    delivery: &Delivery,
+    exchange: Exchange,
+    began: Micros,
+    took: Duration,
+    jitter: f64,
+) -> Outcome {
+    let duration_us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
+    let now = Micros(began.0.saturating_add(duration_us));
+    let number = delivery.attempts.saturating_add(1);
+    let first = delivery.first_attempt_us.map_or(began, Micros);
+    let verdict = match failure(&exchange, now) {
+        None => Verdict::Delivered(now),
+        Some(failure) => match next_attempt(policy, number, first, failure, now, jitter) {
+            Next::At(at) => Verdict::Again(at),
+            Next::Dead => Verdict::Dead(now),
+        },
+    };
+    Outcome {
+        delivery_id: delivery.id.clone(),
+        number,
+        time_us: began.0,
+        duration_us,
+        status: exchange.status,
+        error: exchange.error,
+        answer: exchange.answer,
+        verdict,
+    }
+}
+
+/// `None` for a success: any 2xx status, whatever became of the body after it.
+fn failure(exchange: &Exchange, now: Micros) -> Option<Failure> {
+    let asked = || exchange.retry_after.as_deref().and_then(|text| retry_after::parse(text, now));
+    match exchange.status {
+        Some(200..=299) => None,
+        Some(410) => Some(Failure::Gone),
+        Some(429 | 503) => Some(asked().map_or(Failure::Passing, Failure::Asked)),
+        _ => Some(Failure::Passing),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claim::tests::delivery;
+
+    const POLICY: Policy = Policy {
+        initial: Duration::from_secs(5),
+        pause_max: Duration::from_secs(3600),
+        retry_for: Duration::from_secs(86400),
+    };
+
+    #[test]
+    fn what_an_exchange_means() {
+        use Verdict::{Again, Dead, Delivered};
+        let now = Micros(2_000_000);
+        let again = |s: i64| Again(Micros(now.0 + s * 1_000_000));
+        let broken = Some("timed out");
+        let cases = [
+            (Some(200), None, None, Delivered(now)),
+            (Some(204), Some("60"), None, Delivered(now)),
+            (Some(299), None, broken, Delivered(now)),
+            (Some(199), None, None, again(5)),
+            (Some(302), None, None, again(5)),
+            (Some(400), Some("60"), None, again(5)),
+            (Some(410), Some("60"), None, Dead(now)),
+            (Some(429), Some("60"), None, again(60)),
+            (Some(429), Some("1"), None, again(5)),
+            (Some(429), Some("soon"), None, again(5)),
+            (Some(503), Some("Thu, 01 Jan 1970 00:01:02 GMT"), None, again(60)),
+            (Some(503), Some("999999999999"), None, again(3600)),
+            (Some(500), Some("60"), None, again(5)),
+            (None, None, broken, again(5)),
+        ];
+        for (status, retry_after, error, verdict) in cases {
+            let exchange = Exchange {
+                status,
+                retry_after: retry_after.map(str::to_owned),
+                error: error.map(str::to_owned),
+                answer: None,
+            };
+            let took = Duration::from_secs(1);
+            let began = Micros(1_000_000);
+            let outcome = conclude(&POLICY, &delivery("d"), exchange, began, took, 0.0);
+            assert_eq!(outcome.verdict, verdict, "{status:?} {retry_after:?}");
+            assert_eq!(
+                (outcome.number, outcome.time_us, outcome.duration_us),
+                (1, 1_000_000, 1_000_000)
+            );
+        }
+    }
+
+    #[test]
+    fn the_window_counts_from_the_first_attempt() {
+        let old = Micros(90_000_000_000);
+        for (first_attempt_us, dead) in [(None, false), (Some(0), true)] {
+            let delivery = Delivery { first_attempt_us, attempts: 3, ..delivery("d") };
+            let took = Duration::ZERO;
+            let outcome = conclude(&POLICY, &delivery, Exchange::default(), old, took, 0.0);
+            assert_eq!(outcome.number, 4);
+            assert_eq!(outcome.verdict == Verdict::Dead(old), dead, "{first_attempt_us:?}");
+        }
+    }
+}

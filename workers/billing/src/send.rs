@@ -1,0 +1,174 @@
+//! One POST (contract 6): the only module that knows reqwest.
+//!
+//! Owns the connections, the headers, the deadline and how much of an answer is read. Refuses to
+//! follow redirects, to use a proxy from the environment, to repeat anything by itself, and to
+//! decide what an answer means.
+use std::{error::Error as _, time::Duration};
+
+use referral::domain::Micros;
+use reqwest::{
+    Client, Response,
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    redirect,
+};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{body::Format, claim::Delivery, outcome::Exchange, sign::Signer, target::Target};
+
+/// The most that connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an unused connection is kept: less than the 5 s after which common servers close it,
+/// so that a request seldom runs into that.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// The most that is read of an answer.
+const READ_MAX_BYTES: usize = 64 * 1024;
+/// What is kept of it.
+const KEPT_MAX_BYTES: usize = 1024;
+/// The longest error text that is kept.
+const ERROR_MAX_CHARS: usize = 500;
+
+/// Why nothing can be sent at all.
+#[derive(Debug, thiserror::Error)]
+#[error("no HTTP client: {0}")]
+pub struct Unable(String);
+
+/// Sends deliveries to one endpoint.
+#[derive(Debug)]
+pub struct Sender {
+    client: Client,
+    target: Target,
+    format: Format,
+    signer: Signer,
+    timeout: Duration,
+}
+
+impl Sender {
+    /// Connects nowhere yet.
+    pub fn new(
+        target: Target,
+        format: Format,
+        signer: Signer,
+        timeout: Duration,
+        concurrency_max: usize,
+    ) -> Result<Self, Unable> {
+        let client = Client::builder()
+            .user_agent(concat!("referral-billing/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(concurrency_max);
+        // Without TLS no certificates are needed, and a machine may have none.
+        let client = if target.is_tls() { client } else { client.tls_certs_only([]) };
+        let client = client.build().map_err(|error| Unable(told(&error)))?;
+        Ok(Self { client, target, format, signer, timeout })
+    }
+
+    /// Makes one attempt, which began at `began`; ends within the time-out.
+    pub async fn post(&self, delivery: &Delivery, began: Micros) -> Exchange {
+        let deadline = Instant::now() + self.timeout;
+        let url = match self.target.url(&delivery.user_hash) {
+            Ok(url) => url,
+            Err(error) => return failed(error.to_string()),
+        };
+        let body = self.format.body(delivery);
+        let headers = self.headers(delivery, began, &body);
+        let request = self.client.post(url).headers(headers).body(body);
+        match timeout_at(deadline, request.send()).await {
+            Ok(Ok(response)) => read(response, deadline).await,
+            Ok(Err(error)) => failed(told(&error.without_url())),
+            Err(_) => failed(self.timed_out()),
+        }
+    }
+
+    fn headers(&self, delivery: &Delivery, began: Micros, body: &str) -> HeaderMap {
+        let timestamp = began.0.div_euclid(1_000_000);
+        let id = delivery.id.as_str();
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.format.content_type()));
+        let mut set = |name: &'static str, value: Option<&str>| {
+            // A trace context that no header can carry is left out.
+            if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        };
+        set("webhook-id", Some(id));
+        set("webhook-timestamp", Some(&timestamp.to_string()));
+        set("webhook-signature", self.signer.sign(id, timestamp, body).as_deref());
+        set("idempotency-key", Some(id));
+        set("traceparent", delivery.traceparent.as_deref());
+        set("tracestate", delivery.tracestate.as_deref());
+        headers
+    }
+
+    fn timed_out(&self) -> String {
+        format!("no answer within {} ms", self.timeout.as_millis())
+    }
+}
+
+/// Reads the answer as far as it counts. Its status stands, whatever becomes of the body.
+async fn read(mut response: Response, deadline: Instant) -> Exchange {
+    let retry_after = response.headers().get(RETRY_AFTER);
+    let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let status = Some(response.status().as_u16());
+    let mut kept = Vec::new();
+    let mut read_bytes = 0;
+    let error = loop {
+        match timeout_at(deadline, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => {
+                let room = KEPT_MAX_BYTES.saturating_sub(kept.len()).min(chunk.len());
+                kept.extend_from_slice(&chunk[..room]);
+                read_bytes += chunk.len();
+                if read_bytes >= READ_MAX_BYTES {
+                    break None;
+                }
+            }
+            Ok(Ok(None)) => break None,
+            Ok(Err(error)) => break Some(told(&error.without_url())),
+            Err(_) => break Some("the answer did not end in time".to_owned()),
+        }
+    };
+    Exchange { status, retry_after, error, answer: text(&kept) }
+}
+
+fn failed(error: String) -> Exchange {
+    Exchange { error: Some(error), ..Exchange::default() }
+}
+
+/// As text that every database keeps: lossy UTF-8 without U+0000; `None` for nothing.
+fn text(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes).replace('\0', "");
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// An error with its causes, in one line of bounded length.
+fn told(error: &reqwest::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line.chars().filter(|c| !c.is_control()).take(ERROR_MAX_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_kept_as_text() {
+        let cases: [(&[u8], Option<&str>); 4] = [
+            (b"", None),
+            (b"ok\n", Some("ok\n")),
+            (b"a\0b", Some("ab")),
+            (&[b'a', 0xff, 0xc3], Some("a\u{fffd}\u{fffd}")),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(text(bytes).as_deref(), expected, "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The billing worker against a real broker, every database and a receiver of our own
+//! (contract 6). Needs the services that `make test` starts.
+mod support;
+
+#[path = "cases/answers.rs"]
+mod answers;
+#[path = "cases/crashes.rs"]
+mod crashes;
+#[path = "cases/delivering.rs"]
+mod delivering;
