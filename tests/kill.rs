@@ -78,13 +78,15 @@ async fn kill_9_of_any_program_at_any_moment_ends_in_the_models_state(bed: Arc<B
 /// replied and not acknowledged. Whoever crashes is started again.
 async fn crashes_between_commit_and_ack_count_once(bed: Arc<Bed>) {
     let mut random = Random::seeded(&bed, "failpoints");
-    let run = Run::prepare(&bed, 1500, &mut random).await;
+    let run = Run::prepare(&bed, 1000, &mut random).await;
     let receiver = Receiver::start().await;
+    // Billing's other side fails at first, so that deliveries are tried again.
+    receiver.answer(503);
     let points = [
-        ("daily-records", "worker::after-commit=20%return"),
-        ("daily-records", "worker::before-ack=20%return;daily-records::before-commit=10%return"),
-        ("credits", "worker::after-commit=20%return"),
-        ("credits", "worker::before-ack=20%return;credits::before-commit=10%return"),
+        ("daily-records", "worker::after-commit=10%return"),
+        ("daily-records", "worker::before-ack=10%return;daily-records::before-commit=10%return"),
+        ("credits", "worker::after-commit=10%return"),
+        ("credits", "worker::before-ack=10%return;credits::before-commit=10%return"),
     ];
     let mut crashing: Vec<Program> = points
         .iter()
@@ -92,10 +94,14 @@ async fn crashes_between_commit_and_ack_count_once(bed: Arc<Bed>) {
             bed.spawn(bed.plan(name).set("FAILPOINTS", points).set("BATCH_MAX", "100"))
         })
         .collect();
+    let mut biller = billing(&bed, &receiver).set("FAILPOINTS", "billing::after-post=5%return");
+    biller = biller.set("BILLING_CONCURRENCY", "4");
+    crashing.push(bed.spawn(biller));
     let published = AtomicBool::new(false);
     let publish = async {
         run.publish(&bed).await;
         published.store(true, Ordering::Relaxed);
+        receiver.answer(200);
     };
     let mut crashes = 0;
     let watch = async {
@@ -170,6 +176,9 @@ fn billing(bed: &Bed, receiver: &Receiver) -> crate::harness::Plan {
     bed.plan("billing")
         .set("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &receiver.endpoint())
         .set("BILLING_RETRY_INITIAL", "200ms")
+        .set("BILLING_RETRY_MAX", "1s")
+        // A killed biller's lease outlasts this by 10 s.
+        .set("BILLING_TIMEOUT", "2s")
 }
 
 /// A run of many mixed events, and the state that it must end in.

@@ -6,11 +6,13 @@
 mod harness;
 mod model;
 
+mod broker;
 mod exactly_once;
 mod forms;
 mod kill;
 mod order;
 mod parking;
+mod replies;
 mod settings;
 mod tidy;
 mod walk;

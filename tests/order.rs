@@ -102,10 +102,8 @@ async fn a_code_registered_later_settles_who_waited(bed: Arc<Bed>) {
 async fn the_first_of_two_signups_that_disagree_wins(bed: Arc<Bed>) {
     let mut tenant = Tenant::create(&bed, "UTC").await;
     tenant.programme(&bed, "Default", 1000, 2500).await;
-    let by = |referrer: &str| Signup {
-        user_indicator: Some(referrer.to_owned()),
-        ..Signup::default()
-    };
+    let by =
+        |referrer: &str| Signup { user_indicator: Some(referrer.to_owned()), ..Signup::default() };
     let with = |email: &str| Signup { email: Some(email.to_owned()), ..Signup::default() };
     let mut facts = vec![
         signup("alice", with("shared@example.com")),

@@ -87,10 +87,7 @@ async fn every_bad_message_is_parked_with_its_reason_by_who_answers_for_it(bed: 
         bed.publish(vec![case.message.clone()]).await;
     }
     bed.publish(fine.iter().map(|fact| single(fact, &tenant.name)).collect()).await;
-    let expected = outcome(&tenant.world, &fine);
-    state::expect(&bed, &tenant, &expected).await;
     bed.drain(programs).await;
-    state::expect_now(&bed, &tenant, &expected).await;
 
     let mut parked = BTreeMap::new();
     for queue in [DAILY, CREDITS] {
@@ -100,7 +97,10 @@ async fn every_bad_message_is_parked_with_its_reason_by_who_answers_for_it(bed: 
             assert!(twice.is_none(), "{id} is parked twice");
         }
     }
-    let mut wrong: Vec<String> = Vec::new();
+    // What is only just good counts, and nothing else does.
+    let found = state::read(&bed.store, tenant.world.domain_id).await.unwrap();
+    let counted = found.same_as(&outcome(&tenant.world, &fine));
+    let mut wrong: Vec<String> = counted.err().into_iter().collect();
     for case in &cases {
         match parked.remove(case.name) {
             Some((queue, message)) => wrong.extend(case.differs(queue, &message)),

@@ -4,8 +4,8 @@ use std::{process::Output, sync::Arc, time::Duration};
 
 use crate::{
     harness::{
-        Bed, Database, PATIENCE, Plan, Program, Tenant, bed::run, eventually,
-        messages::single, on_every_database, program::free_address, state,
+        Bed, Database, PATIENCE, Plan, Program, Tenant, bed::run, eventually, messages::single,
+        on_every_database, program::free_address, state,
     },
     model::{cases::code, fact::click, outcome},
 };

@@ -57,7 +57,8 @@ fn lapin_is_known_to_the_broker_room_only() {
 #[test]
 fn axum_is_known_to_the_ingress_only() {
     // The receivers that play the billing system are servers too.
-    let rooms = ["src/ingress/", "src/commands/demo/", "tests/harness/receiver.rs", "tests/tidy.rs"];
+    let rooms =
+        ["src/ingress/", "src/commands/demo/", "tests/harness/receiver.rs", "tests/tidy.rs"];
     only_in(&["axum::", "use axum"], &rooms);
 }
 
@@ -123,7 +124,9 @@ fn knows(line: &str, module: &str) -> bool {
 fn domain_is_pure() {
     for (name, text) in files().iter().filter(|(name, _)| name.starts_with("src/domain/")) {
         for (number, line) in code(text) {
-            for word in ["async ", ".await", "std::fs", "std::net", "SystemTime", "tokio", "tracing"] {
+            for word in
+                ["async ", ".await", "std::fs", "std::net", "SystemTime", "tokio", "tracing"]
+            {
                 assert!(!line.contains(word), "{name}:{number}: {word}: {}", line.trim());
             }
         }

@@ -85,7 +85,8 @@ pub fn run_on<F: Future<Output = ()>>(
     servers: impl FnOnce() -> Servers,
     test: impl FnOnce(Arc<Bed>) -> F,
 ) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let bed = Arc::new(Bed::new(database, &servers()).await);
         let done = AssertUnwindSafe(test(bed.clone())).catch_unwind().await;
@@ -181,7 +182,11 @@ impl Bed {
     }
 
     /// Starts as many of both workers, with these settings on top.
-    pub async fn start_workers(&self, each: usize, settings: &[(&str, &str)]) -> Vec<super::Program> {
+    pub async fn start_workers(
+        &self,
+        each: usize,
+        settings: &[(&str, &str)],
+    ) -> Vec<super::Program> {
         let plans = WORKERS.iter().cycle().take(each * WORKERS.len()).map(|name| {
             let plan = self.plan(name);
             settings.iter().fold(plan, |plan, (name, value)| plan.set(name, value))

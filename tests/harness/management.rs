@@ -11,8 +11,6 @@ use super::http;
 pub struct Lying {
     /// Its bytes.
     pub body: Vec<u8>,
-    /// The key it was published with.
-    pub routing_key: String,
     /// `content_type`, `message_id`, `headers`, …
     pub properties: Value,
 }
@@ -62,7 +60,8 @@ impl VirtualHost {
     /// Whether nothing is ready in a queue. Only for queues that nobody consumes: what is looked
     /// at counts as delivered once more.
     pub async fn is_empty(&self, queue: &str) -> bool {
-        let wish = json!({"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto", "truncate": 1});
+        let wish =
+            json!({"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto", "truncate": 1});
         let path = format!("queues/{}/{queue}/get", self.name);
         self.call(reqwest::Method::POST, &path, wish).await == json!([])
     }
@@ -73,12 +72,6 @@ impl VirtualHost {
         let path = format!("queues/{}/{queue}", self.name);
         let found = self.call(reqwest::Method::GET, &path, Value::Null).await;
         found["messages"].as_u64().ok_or_else(|| format!("{queue} is not counted yet"))
-    }
-
-    /// Removes all messages of a queue that are ready.
-    pub async fn purge(&self, queue: &str) {
-        let path = format!("queues/{}/{queue}/contents", self.name);
-        self.call(reqwest::Method::DELETE, &path, Value::Null).await;
     }
 
     async fn call(&self, method: reqwest::Method, path: &str, body: Value) -> Value {
@@ -101,9 +94,5 @@ fn lying(message: &Value) -> Lying {
     } else {
         payload.as_bytes().to_vec()
     };
-    Lying {
-        body,
-        routing_key: message["routing_key"].as_str().unwrap_or_default().to_owned(),
-        properties: message["properties"].clone(),
-    }
+    Lying { body, properties: message["properties"].clone() }
 }

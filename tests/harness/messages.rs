@@ -20,7 +20,8 @@ pub fn single(fact: &Fact, domain: &str) -> Outgoing {
 pub fn binary(fact: &Fact, domain: &str, separator: char) -> Outgoing {
     let event = fact.event(domain);
     let message = Outgoing::event(fact.key(), BINARY, event["data"].to_string());
-    let attributes = event.as_object().expect("an event").iter().filter(|(name, _)| *name != "data");
+    let attributes =
+        event.as_object().expect("an event").iter().filter(|(name, _)| *name != "data");
     attributes.fold(message, |message, (name, value)| {
         let text = value.as_str().expect("a text");
         message.with_header(format!("cloudEvents{separator}{name}"), text)

@@ -30,7 +30,8 @@ impl Plan {
     pub fn new(name: &str, directory: PathBuf) -> Self {
         let arguments = if name == "ingress" { vec![name.to_owned()] } else { Vec::new() };
         let plan = Self { name: name.to_owned(), arguments, settings: BTreeMap::new(), directory };
-        let plan = plan.set("LOG_FORMAT", "text").set("OPS_ADDR", &free_address());
+        let plan =
+            plan.set("LOG_FORMAT", "text").set("NO_COLOR", "1").set("OPS_ADDR", &free_address());
         if name == "ingress" { plan.set("LISTEN_ADDR", &free_address()) } else { plan }
     }
 

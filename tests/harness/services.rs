@@ -24,8 +24,7 @@ impl Services {
             Database::Postgres => Some("postgres"),
             Database::Mariadb => Some("mariadb"),
         };
-        let services =
-            Self { directory: root.path().join("services"), _root: root, database };
+        let services = Self { directory: root.path().join("services"), _root: root, database };
         let names: Vec<&str> = ["rabbitmq"].into_iter().chain(database).collect();
         services.run("up", &names);
         services

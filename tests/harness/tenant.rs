@@ -29,11 +29,6 @@ impl Tenant {
         Self::known(bed, &name).await
     }
 
-    /// The domain `default`, which exists from the start.
-    pub async fn default(bed: &Bed) -> Self {
-        Self::known(bed, "default").await
-    }
-
     /// A new domain with the programmes, codes and indications of a case.
     pub async fn of_case(bed: &Bed, case: &Case) -> Self {
         let mut tenant = Self::create(bed, case.zone).await;
@@ -95,8 +90,7 @@ impl Tenant {
         const INSERT: &str = "INSERT INTO email_indication (domain_id, email_key, email, \
             user_hash, ctime_us) VALUES ({?}, {?}, {?}, {?}, 0)";
         let domain_id = self.world.domain_id;
-        let values =
-            vec![domain_id.into(), email.to_lowercase().into(), email.into(), user.into()];
+        let values = vec![domain_id.into(), email.to_lowercase().into(), email.into(), user.into()];
         run(&bed.store, INSERT, values).await;
         self.world.indications.insert(email.to_lowercase(), user.to_owned());
     }

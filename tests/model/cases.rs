@@ -195,7 +195,12 @@ impl Case {
         for (number, case) in self.users.iter().enumerate() {
             let signup = What::Signup(self.signup(world, number, case));
             if case.again {
-                facts.push(fact(world, format!("signup-{number}-again"), case.minute, signup.clone()));
+                facts.push(fact(
+                    world,
+                    format!("signup-{number}-again"),
+                    case.minute,
+                    signup.clone(),
+                ));
             }
             facts.push(fact(world, format!("signup-{number}"), case.minute, signup));
         }

@@ -161,7 +161,8 @@ fn earn(state: &mut State, world: &World, id: i64, user: &str, referrer: &str, t
         ("potential_credit", referrer, programme.target, true),
         ("acquired_credit", referrer, programme.target, reached),
     ];
-    for (kind, whose, amount, _) in earned.into_iter().filter(|(_, _, amount, due)| *due && *amount > 0)
+    for (kind, whose, amount, _) in
+        earned.into_iter().filter(|(_, _, amount, due)| *due && *amount > 0)
     {
         let entry = Entry {
             user: whose.to_owned(),

@@ -132,7 +132,10 @@ impl State {
     /// One line for each thing.
     fn lines(&self) -> BTreeMap<String, String> {
         let mut lines = BTreeMap::new();
-        lines.insert("clicks".to_owned(), format!("{} of them by robots {}", self.clicks, self.bots));
+        lines.insert(
+            "clicks".to_owned(),
+            format!("{} of them by robots {}", self.clicks, self.bots),
+        );
         for ((day, code), record) in &self.records {
             lines.insert(format!("record of {code} on {day}"), format!("{record:?}"));
         }
@@ -154,9 +157,9 @@ impl State {
         lines
     }
 
-    /// `Ok` when they are the same; else what is different, line by line, at most 40 lines.
+    /// `Ok` when they are the same; else what is different, line by line, at most 15 things.
     pub fn same_as(&self, expected: &Self) -> Result<(), String> {
-        const SHOWN_MAX: usize = 40;
+        const SHOWN_MAX: usize = 15;
         if self == expected {
             return Ok(());
         }

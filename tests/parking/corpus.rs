@@ -45,7 +45,11 @@ pub fn edges(tenant: &Tenant) -> Vec<Fact> {
         signup(&longest, Signup { email: Some("Ünïcødé@exämple.com".into()), ..Signup::default() }),
         payment(&longest, 100_000_000_000_000),
         paid(&longest, Paid::Total(0)),
-        Fact { id: "x".repeat(2048), source: "/ \"quoted\" ' \\ \u{1F980}".into(), ..payment("b", 1) },
+        Fact {
+            id: "x".repeat(2048),
+            source: "/ \"quoted\" ' \\ \u{1F980}".into(),
+            ..payment("b", 1)
+        },
     ]
 }
 
@@ -175,7 +179,13 @@ impl Maker<'_> {
             on_click("no code", "code", Value::Null, &["schema"], "code"),
             on_click("a code as number", "code", json!(12345), &["schema"], "code"),
             on_click("a short code", "code", json!("short"), &["code_invalid"], "code"),
-            on_click("an odd code", "code", json!("0123456789012345678-"), &["code_invalid"], "code"),
+            on_click(
+                "an odd code",
+                "code",
+                json!("0123456789012345678-"),
+                &["code_invalid"],
+                "code",
+            ),
             on_click("a long user agent", "user_agent", json!(long), &["schema"], "user_agent"),
             on_click("a long visitor", "user_hash", json!(hash), &["schema"], "user_hash"),
             on_click("a NUL", "referrer", json!("a\u{0}b"), &["schema"], "referrer"),
@@ -186,7 +196,13 @@ impl Maker<'_> {
             on_signup("a bad code", "code", json!("bad"), &["code_invalid"], "code"),
             on_signup("a bad referrer", "user_indicator", json!("a b"), &["schema"], "user_indi"),
             on_signup("no e-mail", "email", json!("nobody"), &["schema"], "email"),
-            on_signup("no programme", "program_id", json!(987_654), &["unknown_programme"], "987654"),
+            on_signup(
+                "no programme",
+                "program_id",
+                json!(987_654),
+                &["unknown_programme"],
+                "987654",
+            ),
             on_signup("a programme's name", "program_id", json!("one"), &["schema"], "program_id"),
             on_signup("half a programme", "program_id", json!(1.5), &["schema"], "program_id"),
         ]
@@ -218,10 +234,20 @@ impl Maker<'_> {
             amount("a comma", "\"1,50\""),
             amount("no text", "\"\""),
             with("no amount", json!({"user_hash": "alice"}), bad, "amount"),
-            with("both", json!({"user_hash": "a", "amount": 1, "total_amount_paid": 1}), bad, "amount"),
+            with(
+                "both",
+                json!({"user_hash": "a", "amount": 1, "total_amount_paid": 1}),
+                bad,
+                "amount",
+            ),
             with("no payer", json!({"amount": 1}), bad, "user_hash"),
             with("usd", json!({"user_hash": "a", "amount": 1, "currency": "usd"}), bad, "currency"),
-            with("an odd exchange", json!({"user_hash": "a", "amount": 1, "exchange": 7}), bad, "exch"),
+            with(
+                "an odd exchange",
+                json!({"user_hash": "a", "amount": 1, "exchange": 7}),
+                bad,
+                "exch",
+            ),
         ]
     }
 }
