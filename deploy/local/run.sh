@@ -11,10 +11,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"
 cd "$here/../.."
 state=.run/demo
-demo=("${CARGO_TARGET_DIR:-target}/release/referral" demo)
+demo=("${CARGO_TARGET_DIR:-target}/debug/referral" demo)
 
 need_compiler
-cargo build --release --workspace --bins --locked
+# The development profile: a first run waits a minute or two for it, not five.
+cargo build --workspace --bins --locked
 
 trap '"$here/services.sh" down "$state"' EXIT
 "$here/services.sh" up "$state" rabbitmq

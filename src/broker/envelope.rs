@@ -9,9 +9,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::{
-    Bad, Click, Code, Currency, Data, Email, Event, EventKey, EventType, Micros, Money, Payment,
-    Reason, Signup, Trace, UserHash,
-    event::{DEFAULT_DOMAIN, Paid, TEXT_MAX_CHARS},
+    Bad, Data, Event, EventKey, EventType, Micros, Reason, Trace,
+    event::{DEFAULT_DOMAIN, TEXT_MAX_CHARS},
     ids::Invalid,
 };
 
@@ -207,154 +206,11 @@ fn check(envelope: &Envelope<'_>, routing_key: &str, now: Micros) -> Result<Even
     };
     let data = envelope.data.ok_or_else(|| Bad::new(Reason::Schema, "data is required"))?;
     let data = match event_type {
-        EventType::Click => Data::Click(click(data.get())?),
-        EventType::Signup => Data::Signup(signup(data.get())?),
-        EventType::Payment => Data::Payment(payment(data.get())?),
+        EventType::Click => Data::Click(data::click(data.get())?),
+        EventType::Signup => Data::Signup(data::signup(data.get())?),
+        EventType::Payment => Data::Payment(data::payment(data.get())?),
     };
     Ok(Event { key: EventKey::new(&source, &id), id, source, time, domain, trace, data })
-}
-
-#[derive(Deserialize)]
-struct ClickData<'a> {
-    #[serde(borrow)]
-    code: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    ip: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    user_agent: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    referrer: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    user_hash: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    query_string: Option<Cow<'a, str>>,
-}
-
-fn click(data: &str) -> Result<Click, Bad> {
-    let data: ClickData<'_> = parse(data, "data.")?;
-    let code = data.code.ok_or_else(|| Bad::new(Reason::Schema, "data.code is required"))?;
-    let code = Code::parse(&code).map_err(|e| invalid(Reason::CodeInvalid, "data.code", e))?;
-    let user_hash = text("data.user_hash", data.user_hash.as_deref())?;
-    if user_hash
-        .as_ref()
-        .is_some_and(|hash| hash.chars().count() > crate::domain::ids::USER_HASH_MAX_CHARS)
-    {
-        return Err(Bad::new(Reason::Schema, "data.user_hash must be at most 253 characters"));
-    }
-    Ok(Click {
-        code,
-        ip: text("data.ip", data.ip.as_deref())?,
-        user_agent: text("data.user_agent", data.user_agent.as_deref())?,
-        referrer: text("data.referrer", data.referrer.as_deref())?,
-        user_hash,
-        query_string: text("data.query_string", data.query_string.as_deref())?,
-    })
-}
-
-#[derive(Deserialize)]
-struct SignupData<'a> {
-    #[serde(borrow)]
-    user_hash: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    code: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    user_indicator: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    email: Option<Cow<'a, str>>,
-    program_id: Option<i64>,
-}
-
-fn signup(data: &str) -> Result<Signup, Bad> {
-    let data: SignupData<'_> = parse(data, "data.")?;
-    let code = text("data.code", data.code.as_deref())?;
-    let indicator = text("data.user_indicator", data.user_indicator.as_deref())?;
-    let email = text("data.email", data.email.as_deref())?;
-    Ok(Signup {
-        user_hash: user_hash(data.user_hash.as_deref())?,
-        code: optional(code, Code::parse, Reason::CodeInvalid, "data.code")?,
-        user_indicator: optional(
-            indicator,
-            UserHash::parse,
-            Reason::Schema,
-            "data.user_indicator",
-        )?,
-        email: optional(email, Email::parse, Reason::Schema, "data.email")?,
-        program_id: data.program_id,
-    })
-}
-
-#[derive(Deserialize)]
-struct PaymentData<'a> {
-    #[serde(borrow)]
-    user_hash: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    currency: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    amount: Option<&'a RawValue>,
-    #[serde(borrow)]
-    total_amount_paid: Option<&'a RawValue>,
-    #[serde(borrow)]
-    exchange: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Exchange {
-    success: Option<bool>,
-}
-
-fn payment(data: &str) -> Result<Payment, Bad> {
-    let data: PaymentData<'_> = parse(data, "data.")?;
-    let currency = text("data.currency", data.currency.as_deref())?;
-    let paid = match (present(data.amount), present(data.total_amount_paid)) {
-        (Some(amount), None) => Paid::Amount(money("data.amount", amount)?),
-        (None, Some(total)) => Paid::Total(money("data.total_amount_paid", total)?),
-        _ => {
-            let detail = "exactly one of data.amount and data.total_amount_paid is required";
-            return Err(Bad::new(Reason::Schema, detail));
-        }
-    };
-    if paid == Paid::Amount(Money::ZERO) {
-        return Err(Bad::new(Reason::AmountInvalid, "data.amount must be greater than 0"));
-    }
-    let exchange = present(data.exchange);
-    let success = match exchange {
-        Some(exchange) => {
-            if exchange.get().chars().count() > TEXT_MAX_CHARS {
-                return Err(Bad::new(
-                    Reason::Schema,
-                    "data.exchange must be at most 2048 characters",
-                ));
-            }
-            parse::<Exchange>(exchange.get(), "data.exchange.")?.success != Some(false)
-        }
-        None => true,
-    };
-    Ok(Payment {
-        user_hash: user_hash(data.user_hash.as_deref())?,
-        currency: optional(currency, Currency::parse, Reason::Schema, "data.currency")?,
-        paid,
-        exchange: exchange.map(|raw| raw.get().to_owned()),
-        success,
-    })
-}
-
-fn user_hash(value: Option<&str>) -> Result<UserHash, Bad> {
-    let value = value.ok_or_else(|| Bad::new(Reason::Schema, "data.user_hash is required"))?;
-    UserHash::parse(value).map_err(|e| invalid(Reason::Schema, "data.user_hash", e))
-}
-
-/// A JSON `null` is a missing member.
-fn present(value: Option<&RawValue>) -> Option<&RawValue> {
-    value.filter(|raw| raw.get() != "null")
-}
-
-/// A decimal string or a JSON number, taken from its text: no float in between.
-fn money(field: &str, raw: &RawValue) -> Result<Money, Bad> {
-    let text: Cow<'_, str> = match raw.get().as_bytes().first() {
-        Some(b'"') => parse(raw.get(), &format!("{field}."))?,
-        _ => Cow::Borrowed(raw.get()),
-    };
-    Money::parse(&text).map_err(|e| invalid(Reason::AmountInvalid, field, e))
 }
 
 fn required_text(field: &str, value: Option<&str>) -> Result<String, Bad> {
@@ -373,15 +229,6 @@ fn text(field: &str, value: Option<&str>) -> Result<Option<String>, Bad> {
         return Err(Bad::new(Reason::Schema, format!("{field} must not contain U+0000")));
     }
     Ok(Some(value.to_owned()))
-}
-
-fn optional<T>(
-    value: Option<String>,
-    parse: impl FnOnce(&str) -> Result<T, Invalid>,
-    reason: Reason,
-    field: &str,
-) -> Result<Option<T>, Bad> {
-    value.map(|text| parse(&text)).transpose().map_err(|e| invalid(reason, field, e))
 }
 
 fn invalid(reason: Reason, field: &str, error: Invalid) -> Bad {
@@ -415,6 +262,9 @@ fn json_error(place: &str, error: &serde_json::Error) -> Bad {
     let reason = if error.is_data() { Reason::Schema } else { Reason::MalformedJson };
     Bad::new(reason, format!("{place}: {error}"))
 }
+
+#[path = "envelope_data.rs"]
+mod data;
 
 #[cfg(test)]
 #[path = "envelope_tests.rs"]

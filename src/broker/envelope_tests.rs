@@ -1,5 +1,6 @@
 //! Contract 1, section Envelope, line by line.
 use super::*;
+use crate::domain::{Money, event::Paid};
 
 const NOW: &str = "2026-11-22T12:00:00Z";
 const CODE: &str = "b4b9e071006f409d8e6d";

@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -161,16 +162,20 @@ impl Publisher {
         let (awaited, mut reply) = self.await_reply(message.correlation_id.take());
         message.correlation_id = Some(awaited.correlation_id.clone());
         message.reply_to = Some(REPLY_TO.to_owned());
-        let published = self.publish_until(message, start + self.timeout);
-        tokio::select! {
+        let mut published = pin!(self.publish_until(message, start + self.timeout));
+        // A reply says more than the confirm, which it may overtake.
+        let answered_first = tokio::select! {
             biased;
-            // A reply says more than the confirm, which it may overtake.
-            Ok(body) = &mut reply => return Ok(Some(body)),
-            result = published => result?,
-        }
-        match timeout_at(start + wait, reply).await {
-            Ok(Ok(body)) => Ok(Some(body)),
-            Ok(Err(_)) | Err(_) => Ok(None),
+            answer = &mut reply => Some(answer),
+            result = &mut published => {
+                result?;
+                None
+            }
+        };
+        match answered_first {
+            Some(Ok(body)) => Ok(Some(body)),
+            Some(Err(_)) => published.await.map(|()| None),
+            None => Ok(timeout_at(start + wait, reply).await.ok().and_then(Result::ok)),
         }
     }
 
@@ -233,4 +238,77 @@ async fn settled(submitted: Submitted, deadline: Instant) -> Result<(), PublishE
 
 fn shut_down() -> PublishError {
     PublishError::Unavailable("the publisher has been shut down".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publisher() -> (Publisher, mpsc::Receiver<Command>) {
+        let (commands, queue) = mpsc::channel(8);
+        let publisher = Publisher {
+            commands,
+            shared: Arc::default(),
+            timeout: Duration::from_secs(5),
+            max_message: 100,
+        };
+        (publisher, queue)
+    }
+
+    /// What `request` says where the task, having taken it up, does this before it is looked at.
+    async fn asked(
+        task: impl FnOnce(&Shared, &str) -> Option<Result<(), PublishError>>,
+    ) -> Result<Option<Bytes>, PublishError> {
+        let (publisher, mut queue) = publisher();
+        let request = publisher.request(Outgoing::work("mail", "{}"), Duration::from_millis(20));
+        let playing = async {
+            let Command { message, answer } = queue.recv().await.expect("a command");
+            let id = message.correlation_id.expect("an id");
+            match task(&publisher.shared, &id) {
+                Some(result) => answer.send(result).expect("listening"),
+                None => drop(answer),
+            }
+        };
+        let (result, ()) = tokio::join!(request, playing);
+        assert!(publisher.shared.replies().is_empty(), "nothing is left behind");
+        result
+    }
+
+    #[tokio::test]
+    async fn a_request_survives_every_order_of_events() {
+        let reply = || Bytes::from_static(b"[]");
+        let lost = || PublishError::Unavailable("lost".into());
+        let confirmed = asked(|_, _| Some(Ok(()))).await;
+        assert_eq!(confirmed, Ok(None), "confirmed, no reply");
+        let both = asked(|shared, id| {
+            assert!(shared.deliver(id, reply()));
+            Some(Ok(()))
+        });
+        assert_eq!(both.await, Ok(Some(reply())), "reply and confirm");
+        let overtaken = asked(|shared, id| {
+            assert!(shared.deliver(id, reply()));
+            Some(Err(lost()))
+        });
+        assert_eq!(overtaken.await, Ok(Some(reply())), "a reply says more than a lost confirm");
+        let forgotten = asked(|shared, _| {
+            shared.forget_replies();
+            Some(Ok(()))
+        });
+        assert_eq!(forgotten.await, Ok(None), "confirmed, then the connection went");
+        let gone = asked(|shared, _| {
+            shared.forget_replies();
+            Some(Err(lost()))
+        });
+        assert_eq!(gone.await, Err(lost()), "the connection went");
+        assert_eq!(asked(|_, _| None).await, Err(shut_down()), "the task went");
+    }
+
+    #[tokio::test]
+    async fn a_dropped_request_leaves_nothing_behind() {
+        let (publisher, _queue) = publisher();
+        let request = publisher.request(Outgoing::work("mail", "{}"), Duration::from_secs(9));
+        let given_up = tokio::time::timeout(Duration::from_millis(5), request).await;
+        assert!(given_up.is_err());
+        assert!(publisher.shared.replies().is_empty());
+    }
 }

@@ -1,11 +1,254 @@
-//! `referral demo`: what `make run` runs (contract 7).
-use std::process::ExitCode;
+//! `referral demo`: what `make run` runs once a broker is there (contract 7).
+//!
+//! Starts the ingress and every worker as child processes, walks one referral through them with
+//! a billing system of its own, prints what happened, and stays up until it is stopped. Broker and
+//! database are the settings'; everything else goes to free ports and to `.run/demo`.
+mod children;
+pub mod receiver;
+mod show;
+mod walk;
 
-use super::Tools;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use self::{
+    children::{Children, Program},
+    receiver::Receiver,
+    show::Show,
+    walk::Walk,
+};
+use super::{Tools, publish::Link};
+use crate::{
+    broker::compose::{self, Draft},
+    credentials,
+    domain::{EventType, Trace, event::DEFAULT_DOMAIN},
+    store::{
+        Store, StoreError,
+        access::{self, NewToken},
+        tenants,
+    },
+};
+
+/// The demonstration's administrator, in the domain `default`.
+const LOGIN: &str = "demo";
+/// Bytes of randomness in a webhook secret.
+const SECRET_BYTES: usize = 24;
+/// How long the token is good: a month.
+const TOKEN_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+/// For one request of the walk.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Where logs go
+    #[arg(long, default_value = ".run/demo/logs")]
+    logs: PathBuf,
+    /// Stop after the walk instead of staying up
+    #[arg(long)]
+    once: bool,
+}
 
-pub(super) async fn run(_args: Args, _tools: &Tools) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("comes next")
+pub(super) async fn run(args: Args, tools: &Tools) -> anyhow::Result<ExitCode> {
+    std::fs::create_dir_all(&args.logs).with_context(|| args.logs.display().to_string())?;
+    make_database_directory(&tools.settings.store()?.url)?;
+    let mut children = Children::default();
+    let ended = tokio::select! {
+        ended = demonstrate(&args, tools, &mut children) => ended,
+        () = tools.shutdown.cancelled() => Ok(()),
+    };
+    let told = ended.as_ref().err().map(|error| format!("{error:#}"));
+    if let Some(told) = &told {
+        eprintln!("\nerror: {told}");
+    }
+    println!("\nstopping");
+    let complaints = children.stop().await;
+    for complaint in complaints.iter().filter(|complaint| Some(*complaint) != told.as_ref()) {
+        eprintln!("error: {complaint}");
+    }
+    let is_fine = ended.is_ok() && complaints.is_empty();
+    Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Starts everything, walks, and stays up; ends by itself only where something went wrong.
+async fn demonstrate(args: &Args, tools: &Tools, children: &mut Children) -> anyhow::Result<()> {
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(REQUEST_TIMEOUT)
+        .build()?;
+    let store = tools.store().await?;
+    let key = make_token(&store, tools).await?;
+    let receiver = Receiver::start().await?;
+    let mut show = Show::new();
+    show.heading("Starting the ingress, daily-records, credits and billing");
+    let listen = listen_address(tools).await?;
+    for program in programs(listen, &receiver).await? {
+        children.start(program, &args.logs)?;
+    }
+    children.ready(&client).await?;
+    let run = uuid::Uuid::new_v4().simple().to_string();
+    let run = run.get(..6).unwrap_or_default();
+    let (referrer, friend) = (format!("alice-{run}"), format!("bob-{run}"));
+    let base = format!("http://{}", reachable(listen));
+    let mut walk = Walk {
+        show: &mut show,
+        client: &client,
+        receiver: &receiver,
+        base: &base,
+        key: &key,
+        referrer: &referrer,
+        friend: &friend,
+    };
+    let steps = async {
+        // In this order: a referrer gets the terms that there are when they register.
+        walk.programme().await.context("the programme")?;
+        register_referrer(tools, &referrer).await?;
+        walk.run().await
+    };
+    let code = tokio::select! {
+        code = steps => code?,
+        death = children.first_death() => anyhow::bail!(death),
+    };
+    addresses(&show, &base, &key, &referrer, &code, children);
+    if args.once {
+        return Ok(());
+    }
+    println!("\nEverything goes on running; Ctrl-C stops it.");
+    Err(anyhow::anyhow!(children.first_death().await))
+}
+
+/// `sqlite://.run/demo/referral.db` needs its directory.
+fn make_database_directory(url: &str) -> anyhow::Result<()> {
+    let Some(path) = url.strip_prefix("sqlite://") else { return Ok(()) };
+    let path = path.split('?').next().unwrap_or_default();
+    match Path::new(path).parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => {
+            std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An administrator whom nobody can log in as (the password is thrown away), and a token.
+async fn make_token(store: &Store, tools: &Tools) -> anyhow::Result<String> {
+    let domain = tools.domain(store, DEFAULT_DOMAIN).await?;
+    let now = tools.clock.now();
+    let password = credentials::new_key()?;
+    let hash = tokio::task::spawn_blocking(move || credentials::hash_password(&password)).await??;
+    match tenants::create_administrator(store, domain.id, LOGIN, &hash, now).await {
+        // From an earlier run on the same database.
+        Ok(()) | Err(StoreError::Taken(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let login = access::login(store, DEFAULT_DOMAIN, LOGIN).await?;
+    let login = login.context("the administrator is gone")?;
+    let key = credentials::new_key()?;
+    let token = NewToken {
+        id: &uuid::Uuid::new_v4().to_string(),
+        administrator_id: login.administrator_id,
+        key_hash: &credentials::key_hash(&key),
+        device_info: "referral demo",
+        ip_address: "",
+        now,
+        expires: now.plus_ms(TOKEN_MS),
+    };
+    access::create_token(store, &token).await?;
+    Ok(key)
+}
+
+/// `LISTEN_ADDR` if given; else port 8080 where it is free, or any other.
+async fn listen_address(tools: &Tools) -> anyhow::Result<SocketAddr> {
+    let wanted = tools.settings.ingress()?.listen;
+    if tools.settings.is_given("LISTEN_ADDR") || TcpListener::bind(wanted).await.is_ok() {
+        return Ok(wanted);
+    }
+    free_address().await
+}
+
+async fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?)
+}
+
+/// Where something that listens at `address` is reached from this machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        SocketAddr::from(([127, 0, 0, 1], address.port()))
+    } else {
+        address
+    }
+}
+
+async fn programs(listen: SocketAddr, receiver: &Receiver) -> anyhow::Result<[Program; 4]> {
+    let mut secret = [0; SECRET_BYTES];
+    getrandom::fill(&mut secret).map_err(credentials::CredentialError::Randomness)?;
+    let secret = format!("whsec_{}", BASE64_STANDARD.encode(secret));
+    let endpoint = format!("{}/credits/%s", receiver.url());
+    let worker = |file: &'static str, ops: SocketAddr, environment| {
+        let ops = ops.to_string();
+        Program { name: file, file, arguments: &[], ops, environment }
+    };
+    Ok([
+        Program {
+            name: "ingress",
+            file: "referral",
+            arguments: &["ingress"],
+            ops: free_address().await?.to_string(),
+            environment: vec![("LISTEN_ADDR", listen.to_string())],
+        },
+        worker("daily-records", free_address().await?, Vec::new()),
+        worker("credits", free_address().await?, Vec::new()),
+        worker(
+            "billing",
+            free_address().await?,
+            vec![("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", endpoint), ("WEBHOOK_SECRETS", secret)],
+        ),
+    ])
+}
+
+/// The first user comes unreferred, through an event (contract 5).
+async fn register_referrer(tools: &Tools, user_hash: &str) -> anyhow::Result<()> {
+    let draft = Draft {
+        id: uuid::Uuid::now_v7().to_string(),
+        source: "/referral/demo".to_owned(),
+        event_type: EventType::Signup,
+        time: tools.clock.now(),
+        domain: DEFAULT_DOMAIN.to_owned(),
+        trace: Trace::default(),
+        data: json!({"user_hash": user_hash, "email": format!("{user_hash}@example.com")}),
+    };
+    let link = Link::open(tools).await?;
+    link.publish(compose::message(draft.event_type, &draft.id, &[&draft.to_json()])).await?;
+    link.close().await;
+    Ok(())
+}
+
+fn addresses(show: &Show, base: &str, key: &str, referrer: &str, code: &str, children: &Children) {
+    show.heading("Open");
+    show.line("link", &format!("{base}/register?ref_code={code}"));
+    show.line("health", &format!("{base}/health"));
+    for (name, ops, log) in children.list() {
+        show.line(name, &format!("http://{ops}/ready  http://{ops}/metrics  {}", log.display()));
+    }
+    show.heading("Try");
+    let authorization = format!("-H 'Authorization: Bearer {key}'");
+    for call in [
+        format!("curl {authorization} '{base}/v1/referral'"),
+        format!("curl {authorization} {base}/statement/{referrer}/"),
+        format!(
+            "curl {authorization} -d 'user_indicator={referrer}&user_indicated=carol' \
+             {base}/register/"
+        ),
+        format!("curl {authorization} -X PUT -d total_amount_paid=25 {base}/invoice/user/carol/"),
+    ] {
+        println!("   {call}");
+    }
 }

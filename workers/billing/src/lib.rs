@@ -145,7 +145,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let (done, done_out) = mpsc::unbounded_channel();
     let (outcomes, outcomes_out) = mpsc::unbounded_channel();
 
-    let recording =
+    let mut recording =
         tokio::spawn(recorder::run(store.clone(), held.clone(), context.clone(), outcomes_out));
     let listener = Listener {
         broker: Broker::new(config.broker.clone()),
@@ -176,7 +176,11 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         outcomes,
         tasks: tasks.clone(),
     };
-    claiming.run(stop).await;
+    tokio::select! {
+        () = claiming.run(stop) => {}
+        // Only by a panic: without it nothing may be claimed.
+        ended = &mut recording => return Ok(ended?),
+    }
     tasks.close();
     tasks.wait().await;
     // Every sender of outcomes is gone by now, so the recorder ends with the last one.

@@ -64,7 +64,7 @@ async fn write(
         Err(error) => {
             context.ready.set("database", !matches!(error, StoreError::Unavailable(_)));
             tracing::warn!(%error, outcomes = batch.len(), "outcomes wait for the database");
-            if !error.is_passing() {
+            if error.blames_data() {
                 // Whatever text it is that the database does not take: the outcome counts.
                 batch.iter_mut().for_each(|outcome| (outcome.error, outcome.answer) = (None, None));
             }

@@ -7,97 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use referral::domain::{Code, Currency, Email, EventKey, Micros, Money, Trace, UserHash};
 
-use crate::known::{Account, Cause, Claim, Known, Terms, User, Wait};
-
-/// What an entry is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// For the referred user, at signup; billing is called.
-    Signup,
-    /// What the referrer may yet get; statement only.
-    Potential,
-    /// For the referrer, when the payments have reached the target; billing is called.
-    Acquired,
-}
-
-impl Kind {
-    /// As in `entry.kind` and in the webhook.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Signup => "signup_credit",
-            Self::Potential => "potential_credit",
-            Self::Acquired => "acquired_credit",
-        }
-    }
-}
-
-/// A line of the ledger to be added.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// What for.
-    pub kind: Kind,
-    /// Who gets it.
-    pub user: User,
-    /// How much.
-    pub amount: Money,
-    /// Under which terms.
-    pub terms: Terms,
-    /// Whose signup it comes from.
-    pub referred: UserHash,
-    /// Who referred them.
-    pub referrer: UserHash,
-    /// The signup.
-    pub signup: Cause,
-    /// The payment that reached the target, where one did.
-    pub payment: Option<Cause>,
-    /// Carried to the webhook.
-    pub trace: Trace,
-}
-
-/// What became of a signup (contract 1, Replies).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// A new user, settled.
-    Created,
-    /// A new user who waits.
-    Pending,
-    /// The same signup again.
-    Duplicate,
-    /// The user exists with another referrer, address or terms.
-    Conflict,
-    /// A new user who named themselves; unreferred.
-    SelfReferral,
-}
-
-impl Outcome {
-    /// As in replies and in `signup.outcome`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Pending => "pending",
-            Self::Duplicate => "duplicate",
-            Self::Conflict => "conflict",
-            Self::SelfReferral => "self_referral",
-        }
-    }
-}
-
-/// A signup that is new.
-#[derive(Debug, Clone)]
-pub struct NewSignup {
-    /// Names it.
-    pub key: EventKey,
-    /// Who signs up.
-    pub user: User,
-    /// Their address.
-    pub email: Option<Email>,
-    /// What it says.
-    pub claim: Claim,
-    /// The event.
-    pub cause: Cause,
-    /// Carried to the webhook.
-    pub trace: Trace,
-}
+use crate::{
+    known::{Account, Cause, Claim, Known, Terms, User, Wait},
+    ledger::{Entry, Kind},
+    signup::{NewSignup, Outcome},
+};
 
 /// Whom a claim names.
 enum Named {

@@ -9,9 +9,11 @@
 //! the rows of `delivery`.
 pub mod decide;
 pub mod known;
+pub mod ledger;
 mod load;
 mod replies;
 mod rewards;
+pub mod signup;
 pub mod transaction;
 pub mod waiting;
 mod write;

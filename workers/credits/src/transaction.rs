@@ -16,10 +16,12 @@ use referral::{
 use serde_json::{Map, Value};
 
 use crate::{
-    decide::{Decision, NewSignup},
+    decide::Decision,
     known::{Cause, Claim, Known, Total, User},
     load::{self, Claims},
-    replies, rewards, write,
+    replies, rewards,
+    signup::NewSignup,
+    write,
 };
 use referral::domain::Micros;
 

@@ -9,8 +9,9 @@ use referral::{
 use uuid::{ContextV7, Timestamp, Uuid};
 
 use crate::{
-    decide::{Decision, Entry, Kind},
+    decide::Decision,
     known::{Account, Terms, Wait},
+    ledger::{Entry, Kind},
 };
 
 /// Writes accounts, entries and deliveries; the ids of the deliveries.

@@ -1,0 +1,237 @@
+//! Every setting of every program: its name, default and meaning in one table, and one struct per
+//! concern that is made from it (contract 7).
+//!
+//! Settings come from the environment; a `.env` file gives what the environment does not. Secrets
+//! may be given as `NAME_FILE`, a path. Only the mains read the environment: everything else
+//! takes a struct. A bad setting is a [`SettingError`]: one line that names it.
+//!
+//! [`table`]: names, defaults, meanings. [`Settings`]: the values given. Here: the structs.
+mod given;
+pub mod table;
+
+use std::{net::SocketAddr, time::Duration};
+
+pub use given::{SettingError, Settings, parse_duration};
+pub use table::{COMMON, INGRESS, help};
+
+use crate::{broker::BrokerSettings, store::StoreSettings};
+
+impl Settings {
+    /// The broker, for a program of this name.
+    pub fn broker(&self, program: &str) -> Result<BrokerSettings, SettingError> {
+        let url = self.required("AMQP_URL")?;
+        if !url.starts_with("amqp://") && !url.starts_with("amqps://") {
+            return Err(SettingError::new("AMQP_URL", "must begin with amqp:// or amqps://"));
+        }
+        Ok(BrokerSettings {
+            url,
+            connection_name: program.to_owned(),
+            publish_timeout: self.duration("PUBLISH_TIMEOUT")?,
+            heartbeat: HEARTBEAT_SECONDS,
+            max_message: self.int("MAX_MESSAGE", 1024..=128 << 20)? as usize,
+        })
+    }
+
+    /// The database.
+    pub fn store(&self) -> Result<StoreSettings, SettingError> {
+        let url = self.required("DATABASE_URL")?;
+        if crate::store::dialect::Dialect::of_url(&url).is_none() {
+            let problem = "must begin with sqlite://, postgres:// or mysql://";
+            return Err(SettingError::new("DATABASE_URL", problem));
+        }
+        Ok(StoreSettings {
+            url,
+            connections_max: self.int("DATABASE_CONNECTIONS", 2..=1000)? as u32,
+            migrate: self.switch("AUTO_MIGRATE")?,
+        })
+    }
+
+    /// What every program has: operations address and stopping.
+    pub fn ops(&self) -> Result<OpsSettings, SettingError> {
+        Ok(OpsSettings {
+            address: self.address("OPS_ADDR")?,
+            grace: self.duration("SHUTDOWN_GRACE")?,
+        })
+    }
+
+    /// The log.
+    pub fn log(&self) -> Result<LogSettings, SettingError> {
+        let format = match self.required("LOG_FORMAT")?.as_str() {
+            "auto" => LogFormat::Auto,
+            "text" => LogFormat::Text,
+            "json" => LogFormat::Json,
+            other => {
+                let problem = format!("must be text, json or auto, not {other:?}");
+                return Err(SettingError::new("LOG_FORMAT", problem));
+            }
+        };
+        Ok(LogSettings { format, filter: self.required("LOG")? })
+    }
+
+    /// The loop of daily-records and credits.
+    pub fn worker(&self) -> Result<WorkerSettings, SettingError> {
+        let sweep_every = self.duration("SWEEP_EVERY")?;
+        if sweep_every.is_zero() || sweep_every > Duration::from_secs(5) {
+            return Err(SettingError::new("SWEEP_EVERY", "must be more than 0 and at most 5s"));
+        }
+        Ok(WorkerSettings {
+            batch_events_max: self.int("BATCH_MAX", 1..=100_000)? as usize,
+            batch_bytes_max: self.int("BATCH_MAX_BYTES", 1024..=1 << 30)? as usize,
+            linger: Duration::from_millis(self.int("BATCH_LINGER_MS", 0..=1000)?),
+            prefetch: self.int("PREFETCH", 1..=65535)? as u16,
+            message_bytes_max: self.int("MAX_MESSAGE", 1024..=128 << 20)? as usize,
+            sweep_every,
+        })
+    }
+
+    /// The HTTP ingress.
+    pub fn ingress(&self) -> Result<IngressSettings, SettingError> {
+        let listen = self.address("LISTEN_ADDR")?;
+        let listen = listen.ok_or_else(|| SettingError::new("LISTEN_ADDR", "is required"))?;
+        let public_url = self.http_url("PUBLIC_URL")?.unwrap_or_else(|| format!("http://{listen}"));
+        let proxies = self.text("TRUSTED_PROXIES")?.unwrap_or_default();
+        let proxies = proxies.split(',').map(str::trim).filter(|p| !p.is_empty()).map(|proxy| {
+            proxy.parse().map_err(|_| {
+                SettingError::new("TRUSTED_PROXIES", format!("{proxy:?} is no address"))
+            })
+        });
+        Ok(IngressSettings {
+            listen,
+            public_url: public_url.trim_end_matches('/').to_owned(),
+            register_url: self.http_url("REGISTER_URL")?,
+            reply_timeout: self.duration("REPLY_TIMEOUT")?,
+            click_confirm: self.duration("CLICK_CONFIRM")?,
+            group_linger: Duration::from_millis(self.int("GROUP_LINGER_MS", 0..=1000)?),
+            group_events_max: self.int("GROUP_MAX", 1..=1000)? as usize,
+            body_bytes_max: self.int("BODY_MAX", 1024..=64 << 20)? as usize,
+            connections_max: self.int("CONNECTIONS_MAX", 1..=1_000_000)? as usize,
+            trusted_proxies: proxies.collect::<Result<_, _>>()?,
+            rate_limit: self.switch("RATE_LIMIT")?,
+        })
+    }
+
+    /// The billing worker.
+    pub fn billing(&self) -> Result<BillingSettings, SettingError> {
+        let json = match self.required("BILLING_FORMAT")?.as_str() {
+            "form" => false,
+            "json" => true,
+            other => {
+                let problem = format!("must be form or json, not {other:?}");
+                return Err(SettingError::new("BILLING_FORMAT", problem));
+            }
+        };
+        let secrets = self.text("WEBHOOK_SECRETS")?.unwrap_or_default();
+        let secrets = secrets.split(',').map(str::trim).filter(|s| !s.is_empty());
+        Ok(BillingSettings {
+            endpoint: self.http_url("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP")?,
+            json,
+            secrets: secrets.map(str::to_owned).collect(),
+            timeout: self.duration("BILLING_TIMEOUT")?,
+            concurrency_max: self.int("BILLING_CONCURRENCY", 1..=10_000)? as usize,
+            retry_initial: self.duration("BILLING_RETRY_INITIAL")?,
+            retry_pause_max: self.duration("BILLING_RETRY_MAX")?,
+            retry_for: self.duration("BILLING_RETRY_FOR")?,
+        })
+    }
+}
+
+/// Seconds between AMQP heartbeats: a half-open connection is noticed within two.
+const HEARTBEAT_SECONDS: u16 = 10;
+
+/// See [`Settings::ops`].
+#[derive(Debug, Clone)]
+pub struct OpsSettings {
+    /// Where `/live`, `/ready` and `/metrics` are; none: nowhere.
+    pub address: Option<SocketAddr>,
+    /// How long a stop may take.
+    pub grace: Duration,
+}
+
+/// See [`Settings::log`].
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// How lines look.
+    pub format: LogFormat,
+    /// Which lines there are.
+    pub filter: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// See [`Settings::worker`].
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// Most events in one transaction.
+    pub batch_events_max: usize,
+    /// Most message bytes in one transaction.
+    pub batch_bytes_max: usize,
+    /// How long a batch waits for company under load.
+    pub linger: Duration,
+    /// Messages in hand without an ack.
+    pub prefetch: u16,
+    /// Larger messages are parked.
+    pub message_bytes_max: usize,
+    /// How often what waits is looked at again.
+    pub sweep_every: Duration,
+}
+
+/// See [`Settings::ingress`].
+#[derive(Debug, Clone)]
+pub struct IngressSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// For links in answers; without a slash at the end.
+    pub public_url: String,
+    /// Where `/register` sends visitors; none: the built-in page.
+    pub register_url: Option<String>,
+    /// How long register and invoice wait for the credits worker.
+    pub reply_timeout: Duration,
+    /// How long a click waits for the broker's confirm.
+    pub click_confirm: Duration,
+    /// How long a publish waits for company under load.
+    pub group_linger: Duration,
+    /// Most events of one message.
+    pub group_events_max: usize,
+    /// Largest request body.
+    pub body_bytes_max: usize,
+    /// Most open connections.
+    pub connections_max: usize,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// Whether credentials may only be tried so often.
+    pub rate_limit: bool,
+}
+
+/// See [`Settings::billing`].
+#[derive(Clone)]
+pub struct BillingSettings {
+    /// `ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP`; none: deliveries wait.
+    pub endpoint: Option<String>,
+    /// The `json` body instead of the `form` one.
+    pub json: bool,
+    /// `whsec_…`, in order.
+    pub secrets: Vec<String>,
+    /// For one whole exchange.
+    pub timeout: Duration,
+    /// Requests in flight.
+    pub concurrency_max: usize,
+    /// Pause before the first retry.
+    pub retry_initial: Duration,
+    /// Longest pause.
+    pub retry_pause_max: Duration,
+    /// A delivery that fails for so long is dead.
+    pub retry_for: Duration,
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

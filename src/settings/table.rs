@@ -1,0 +1,155 @@
+//! The table of all settings: what `--help` shows, and where every default stands.
+use std::fmt::Write as _;
+
+/// One setting: what `--help` shows.
+pub struct Setting {
+    /// Name in the environment.
+    pub name: &'static str,
+    /// Used where it is not set; `""`: none.
+    pub default: &'static str,
+    /// Meaning, with unit and range.
+    pub help: &'static str,
+    /// May come from a file, and is never shown.
+    pub secret: bool,
+}
+
+const fn setting(name: &'static str, default: &'static str, help: &'static str) -> Setting {
+    Setting { name, default, help, secret: false }
+}
+
+const fn secret(name: &'static str, default: &'static str, help: &'static str) -> Setting {
+    Setting { name, default, help, secret: true }
+}
+
+/// All settings. A duration is a number with a unit: ms, s, m, h, d.
+pub const SETTINGS: &[Setting] = &[
+    secret("AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f", "the broker; amqps:// too"),
+    secret(
+        "DATABASE_URL",
+        "sqlite://referral.db?mode=rwc",
+        "sqlite://, postgres:// or mysql:// (MySQL, MariaDB)",
+    ),
+    setting("DATABASE_CONNECTIONS", "10", "most database connections of this program, 2 to 1000"),
+    setting(
+        "AUTO_MIGRATE",
+        "on",
+        "on: every program brings the tables up to date at start; off: only `referral migrate`",
+    ),
+    setting(
+        "OPS_ADDR",
+        "",
+        "address of GET /live, /ready and /metrics, such as 127.0.0.1:9090; not set: off",
+    ),
+    setting("LOG_FORMAT", "auto", "text, json, or auto: text on a terminal, json otherwise"),
+    setting(
+        "LOG",
+        "info,lapin=off,sqlx=warn,sea_orm_migration=warn",
+        "log filter, such as debug or referral=debug,info",
+    ),
+    setting("SHUTDOWN_GRACE", "25s", "how long SIGTERM waits for what is held"),
+    setting("PUBLISH_TIMEOUT", "5s", "how long a publish waits for the broker's confirm"),
+    setting(
+        "MAX_MESSAGE",
+        "4194304",
+        "largest message that is read, in bytes; larger ones are parked",
+    ),
+    setting("BATCH_MAX", "5000", "workers: most events in one transaction, 1 to 100000"),
+    setting("BATCH_MAX_BYTES", "8388608", "workers: most bytes of messages in one transaction"),
+    setting(
+        "BATCH_LINGER_MS",
+        "1",
+        "workers: how long a batch waits for company under load, in milliseconds",
+    ),
+    setting("PREFETCH", "10000", "workers: messages the broker hands over before acks, 1 to 65535"),
+    setting("SWEEP_EVERY", "2s", "credits: how often what waits is looked at again; at most 5s"),
+    setting("LISTEN_ADDR", "127.0.0.1:8080", "ingress: where it listens"),
+    setting("PUBLIC_URL", "", "ingress: for links in answers; not set: http://LISTEN_ADDR"),
+    setting(
+        "REGISTER_URL",
+        "",
+        "ingress: where /register sends visitors; not set: the built-in page",
+    ),
+    setting(
+        "REPLY_TIMEOUT",
+        "2s",
+        "ingress: how long register and invoice wait for the credits worker",
+    ),
+    setting("CLICK_CONFIRM", "100ms", "ingress: how long a click waits for the broker's confirm"),
+    setting(
+        "GROUP_LINGER_MS",
+        "1",
+        "ingress: how long a publish waits for company under load, in milliseconds",
+    ),
+    setting("GROUP_MAX", "256", "ingress: most events of one message, 1 to 1000"),
+    setting("BODY_MAX", "65536", "ingress: largest request body, in bytes"),
+    setting("CONNECTIONS_MAX", "4096", "ingress: most open HTTP connections"),
+    setting(
+        "TRUSTED_PROXIES",
+        "",
+        "ingress: addresses, comma-separated, whose X-Forwarded-For is believed",
+    ),
+    setting("RATE_LIMIT", "on", "ingress: off for tests behind a trusted network"),
+    setting(
+        "ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP",
+        "",
+        "billing: where credits are POSTed, %s is the user's hash; not set: deliveries wait",
+    ),
+    setting("BILLING_FORMAT", "form", "billing: form or json"),
+    secret(
+        "WEBHOOK_SECRETS",
+        "",
+        "billing: whsec_… secrets that sign, comma-separated; not set: unsigned",
+    ),
+    setting("BILLING_TIMEOUT", "15s", "billing: for one whole exchange"),
+    setting("BILLING_CONCURRENCY", "64", "billing: requests in flight, 1 to 10000"),
+    setting(
+        "BILLING_RETRY_INITIAL",
+        "5s",
+        "billing: pause before the first retry; each next one is 4 times as long",
+    ),
+    setting("BILLING_RETRY_MAX", "6h", "billing: longest pause between retries"),
+    setting("BILLING_RETRY_FOR", "3d", "billing: a delivery that fails for so long is dead"),
+];
+
+/// The settings of these names as `--help` shows them.
+pub fn help(names: &[&str]) -> String {
+    let mut text = String::from("Settings, from the environment or a .env file:\n");
+    for setting in SETTINGS.iter().filter(|s| names.contains(&s.name)) {
+        let default = if setting.default.is_empty() { "not set" } else { setting.default };
+        let file = if setting.secret {
+            format!(" (or {}_FILE, a path)", setting.name)
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "  {}\n      {}{file} [{default}]", setting.name, setting.help);
+    }
+    text
+}
+
+/// Settings that every program has.
+pub const COMMON: &[&str] = &[
+    "AMQP_URL",
+    "DATABASE_URL",
+    "DATABASE_CONNECTIONS",
+    "AUTO_MIGRATE",
+    "OPS_ADDR",
+    "LOG_FORMAT",
+    "LOG",
+    "SHUTDOWN_GRACE",
+    "PUBLISH_TIMEOUT",
+    "MAX_MESSAGE",
+];
+
+/// Settings of the ingress.
+pub const INGRESS: &[&str] = &[
+    "LISTEN_ADDR",
+    "PUBLIC_URL",
+    "REGISTER_URL",
+    "REPLY_TIMEOUT",
+    "GROUP_LINGER_MS",
+    "GROUP_MAX",
+    "BODY_MAX",
+    "CONNECTIONS_MAX",
+    "TRUSTED_PROXIES",
+    "RATE_LIMIT",
+];

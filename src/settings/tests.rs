@@ -1,0 +1,61 @@
+//! Contract 7, Settings.
+use super::*;
+
+#[test]
+fn every_default_is_valid() {
+    let none = Settings::default();
+    none.broker("test").unwrap();
+    none.store().unwrap();
+    none.ops().unwrap();
+    none.log().unwrap();
+    none.worker().unwrap();
+    none.billing().unwrap();
+    assert_eq!(none.ingress().unwrap().public_url, "http://127.0.0.1:8080");
+}
+
+#[test]
+fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
+    type Read = fn(&Settings) -> Option<SettingError>;
+    let cases: [(&str, &str, Read); 6] = [
+        ("BILLING_TIMEOUT", "15", |s| s.billing().err()),
+        ("BATCH_MAX", "0", |s| s.worker().err()),
+        ("RATE_LIMIT", "maybe", |s| s.ingress().err()),
+        ("LISTEN_ADDR", "here", |s| s.ingress().err()),
+        ("AMQP_URL", "http://user:hunter2@h", |s| s.broker("t").err()),
+        ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", "ftp://x", |s| s.billing().err()),
+    ];
+    for (name, value, read) in cases {
+        let error = read(&Settings::from_pairs([(name, value)])).map(|e| e.to_string());
+        let line = error.unwrap_or_default();
+        assert!(line.starts_with(name) && !line.contains('\n'), "{name}: {line:?}");
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+}
+
+#[test]
+fn secrets_may_come_from_files() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "amqp://a:b@c/%2f\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let settings = Settings::from_pairs([("AMQP_URL_FILE", path)]);
+    assert_eq!(settings.broker("t").unwrap().url, "amqp://a:b@c/%2f");
+    let missing = Settings::from_pairs([("AMQP_URL_FILE", "/nowhere")]);
+    assert!(missing.broker("t").unwrap_err().to_string().starts_with("AMQP_URL_FILE"));
+}
+
+#[test]
+fn durations_have_a_unit() {
+    for (text, ms) in [
+        ("100ms", Some(100)),
+        ("2s", Some(2000)),
+        ("5m", Some(300_000)),
+        ("3d", Some(259_200_000)),
+        ("5", None),
+        ("", None),
+        ("s", None),
+        ("1.5s", None),
+        ("-1s", None),
+    ] {
+        assert_eq!(parse_duration(text), ms.map(Duration::from_millis), "{text}");
+    }
+}
