@@ -40,16 +40,17 @@ async fn any_order_copies_and_batches_end_in_the_models_state(bed: Arc<Bed>) {
     };
     let programs = bed.start_workers(1, &[]).await;
     let runtime = tokio::runtime::Handle::current();
-    let done = tokio::task::block_in_place(|| {
-        TestRunner::new(config).run(&(cases(SIZE), journeys()), |(case, journey)| {
+    let told = tokio::task::block_in_place(|| {
+        let done = TestRunner::new(config).run(&(cases(SIZE), journeys()), |(case, journey)| {
             runtime.block_on(travels(&bed, &case, &journey)).map_err(TestCaseError::fail)
-        })
+        });
+        match done {
+            Ok(()) => None,
+            Err(TestError::Abort(told)) => Some(told.to_string()),
+            Err(TestError::Fail(told, found)) => Some(format!("{told}\n{found:#?}")),
+        }
     });
-    if let Err(error) = done {
-        let told = match &error {
-            TestError::Fail(told, (case, journey)) => format!("{told}\n{case:#?}\n{journey:?}"),
-            TestError::Abort(told) => told.to_string(),
-        };
+    if let Some(told) = told {
         panic!("{:?}: {told}", bed.database);
     }
     bed.drain(programs).await;

@@ -1,8 +1,8 @@
 //! Servers of a test's own, through `deploy/local/services.sh`: for tests that stop or kill them.
 use std::{
     collections::HashMap,
-    path::{Path, PathBuf},
-    process::Command,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
 };
 
 use super::{Database, Servers, environment};
@@ -26,7 +26,8 @@ impl Services {
         };
         let services = Self { directory: root.path().join("services"), _root: root, database };
         let names: Vec<&str> = ["rabbitmq"].into_iter().chain(database).collect();
-        services.run("up", &names);
+        let output = services.script("up", &names).output().expect("services.sh");
+        check("up", "", &output);
         services
     }
 
@@ -47,30 +48,29 @@ impl Services {
         self.database
     }
 
-    /// `stop`, `start`, `kill`, `pause` or `resume` of `rabbitmq` or the database's server, off
-    /// the async threads.
+    /// `stop`, `start`, `kill`, `pause` or `resume` of `rabbitmq` or the database's server.
     pub async fn act(&self, what: &str, service: &str) {
-        tokio::task::block_in_place(|| self.run(what, &[service]));
+        let mut command = tokio::process::Command::from(self.script(what, &[service]));
+        check(what, service, &command.output().await.expect("services.sh"));
     }
 
-    fn run(&self, what: &str, names: &[&str]) {
-        let output = script(what, &self.directory, names).output().expect("services.sh");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "services.sh {what} {names:?}: {errors}");
+    fn script(&self, what: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(environment::services());
+        command.arg(what).arg(&self.directory).args(arguments).stdin(Stdio::null());
+        command
     }
 }
 
 impl Drop for Services {
     fn drop(&mut self) {
-        let done = script("down", &self.directory, &["--purge"]).output();
+        let done = self.script("down", &["--purge"]).output();
         if !done.is_ok_and(|output| output.status.success()) {
             eprintln!("services.sh down {} failed", self.directory.display());
         }
     }
 }
 
-fn script(what: &str, directory: &Path, names: &[&str]) -> Command {
-    let mut command = Command::new(environment::services());
-    command.arg(what).arg(directory).args(names);
-    command
+fn check(what: &str, service: &str, output: &Output) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "services.sh {what} {service}: {errors}");
 }

@@ -175,7 +175,7 @@ impl Case {
         let code_of = |(number, case): (usize, &CodeCase)| RegisteredCode {
             code: code(world, number),
             email: email(case.owner),
-            program_id: self.programme(world, case.programme),
+            program_id: programme(world, case.programme),
         };
         self.codes.iter().enumerate().map(code_of).collect()
     }
@@ -226,7 +226,7 @@ impl Case {
         let mut signup = Signup {
             user: user(number),
             email: case.email.then(|| email(number)),
-            program_id: self.programme(world, case.programme),
+            program_id: programme(world, case.programme),
             ..Signup::default()
         };
         let other = |n: usize| user(n % self.users.len());
@@ -246,10 +246,10 @@ impl Case {
         }
         signup
     }
+}
 
-    fn programme(&self, world: &World, number: Option<usize>) -> Option<i64> {
-        world.programmes.get(number? % world.programmes.len().max(1)).map(|programme| programme.id)
-    }
+fn programme(world: &World, number: Option<usize>) -> Option<i64> {
+    world.programmes.get(number? % world.programmes.len().max(1)).map(|programme| programme.id)
 }
 
 fn fact(world: &World, id: String, minute: i64, what: What) -> Fact {

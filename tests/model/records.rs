@@ -9,15 +9,18 @@ use super::{
     world::World,
 };
 
-/// Clicks and signups by (day, code).
+/// What names a record of a domain.
+pub type DayAndCode = (String, String);
+
+/// Clicks and signups by day and code.
 #[derive(Debug, Default)]
 pub struct Days {
     /// All clicks, robots' too.
     pub clicks: i64,
     /// Robots' clicks.
     pub bots: i64,
-    counted: BTreeMap<(String, String), i64>,
-    came: BTreeMap<(String, String), Vec<(DateTime<Utc>, String)>>,
+    counted: BTreeMap<DayAndCode, i64>,
+    came: BTreeMap<DayAndCode, Vec<(DateTime<Utc>, String)>>,
 }
 
 impl Days {
@@ -39,7 +42,7 @@ impl Days {
     }
 
     /// One record per code and day; addresses in order of time, each once.
-    pub fn records(&self) -> BTreeMap<(String, String), Record> {
+    pub fn records(&self) -> BTreeMap<DayAndCode, Record> {
         let mut records = BTreeMap::<_, Record>::new();
         for (key, clicks) in &self.counted {
             records.entry(key.clone()).or_default().clicks = *clicks;
