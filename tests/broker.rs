@@ -1,24 +1,20 @@
 //! The broker room against a real broker.
 //!
-//! Needs `TEST_AMQP_URL` and `TEST_RABBITMQ_API` (management API, `http://user:password@host:port`);
-//! each test has a virtual host of its own. `faults` boots a private node by `services.sh` (that of
-//! this checkout, or `TEST_SERVICES_SH`), because it breaks it.
+//! Each test has a virtual host of its own. `faults` boots a private node, because it breaks it.
 
-#[path = "broker/consuming.rs"]
 mod consuming;
-#[path = "broker/faults.rs"]
 mod faults;
-#[path = "broker/publishing.rs"]
 mod publishing;
-#[path = "broker/topology.rs"]
 mod topology;
 
-use std::{env, time::Duration};
+use std::time::Duration;
 
 use referral::broker::{Broker, BrokerSettings, Message, Outgoing, Publisher, Session};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::harness::{environment, http};
 
 const SINGLE: &str = "application/cloudevents+json";
 
@@ -34,19 +30,10 @@ struct Site {
 
 impl Site {
     async fn new() -> Self {
-        let variable = |name: &str| {
-            env::var(name)
-                .unwrap_or_else(|_| panic!("{name} is not set: these tests need a RabbitMQ"))
-        };
-        Self::on(&variable("TEST_AMQP_URL"), &variable("TEST_RABBITMQ_API")).await
+        Self::on(&environment::amqp_url(), &environment::rabbitmq_api()).await
     }
 
     async fn on(amqp: &str, api: &str) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter(env::var("RUST_LOG").unwrap_or_else(|_| "off".into()))
-            .with_test_writer()
-            .try_init();
         let vhost = format!("test-{}", Uuid::new_v4());
         let (base, _) = amqp.rsplit_once('/').expect("an AMQP URL with a virtual host");
         let site = Self {
@@ -54,7 +41,7 @@ impl Site {
             api: format!("{api}/api/vhosts/{vhost}"),
             vhost,
         };
-        let made = reqwest::Client::new().put(&site.api).send().await;
+        let made = http::client().put(&site.api).send().await;
         assert!(made.expect("the management API").status().is_success());
         site
     }
@@ -86,7 +73,7 @@ impl Drop for Site {
         let url = self.api.clone();
         let removing = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map(|r| r.block_on(async { reqwest::Client::new().delete(url).send().await }))
+            runtime.map(|r| r.block_on(async { http::client().delete(url).send().await }))
         });
         let _ = removing.join();
     }

@@ -1,19 +1,11 @@
 //! The ingress over real HTTP, on a real broker and SQLite: contracts 2 and 5.
 //!
-//! Needs `TEST_AMQP_URL` and `TEST_RABBITMQ_API`, as `broker` does. The ingress runs in this
-//! process; where an answer needs the credits worker, that is the real one. What other programs
+//! The ingress runs in this process; where an answer needs the credits worker, that is the real one. What other programs
 //! write is put into their tables directly.
-#![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "ingress/access.rs"]
 mod access;
-#[path = "ingress/link.rs"]
 mod link;
-#[path = "ingress/programmes.rs"]
 mod programmes;
-#[path = "ingress/records.rs"]
 mod records;
-#[path = "ingress/register.rs"]
 mod register;
 
 use std::{sync::Arc, time::Duration};
@@ -40,6 +32,8 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::harness::environment;
 
 /// Far more than anything here takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -86,11 +80,6 @@ impl Answer {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests take their servers from the environment")]
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: these tests need a RabbitMQ"))
-}
-
 fn client() -> reqwest::Client {
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
     client.redirect(reqwest::redirect::Policy::none()).build().unwrap()
@@ -100,9 +89,9 @@ impl House {
     async fn new(settings: &[(&str, &str)]) -> Self {
         drop(rustls::crypto::ring::default_provider().install_default());
         let name = format!("test-{}", Uuid::new_v4());
-        let vhost = format!("{}/api/vhosts/{name}", variable("TEST_RABBITMQ_API"));
+        let vhost = format!("{}/api/vhosts/{name}", environment::rabbitmq_api());
         assert!(client().put(&vhost).send().await.unwrap().status().is_success());
-        let amqp = variable("TEST_AMQP_URL");
+        let amqp = environment::amqp_url();
         let (server, _) = amqp.rsplit_once('/').unwrap();
         let mut house = Self::at(&format!("{server}/{name}"), settings).await;
         house.vhost = Some(vhost);

@@ -1,1 +1,19 @@
-fn main() {}
+//! The pipeline against its promises: the real programs, a real broker, the three databases.
+//!
+//! Run by `make test`, which starts the servers. `harness` is what all tests stand on, `model` the
+//! oracle that says what must come out; every other file is one of the promises.
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
+mod harness;
+mod model;
+
+mod broker;
+mod exactly_once;
+mod forms;
+mod ingress;
+mod kill;
+mod order;
+mod parking;
+mod replies;
+mod settings;
+mod tidy;
+mod walk;

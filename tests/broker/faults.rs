@@ -2,8 +2,7 @@
 
 use std::{
     collections::HashSet,
-    env,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
     sync::{
         Arc,
@@ -19,6 +18,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::harness::environment;
+
 use super::{PATIENCE, Site, event, take, until};
 
 /// A broker of its own, gone at the end.
@@ -29,9 +30,7 @@ struct Node {
 
 impl Node {
     fn up() -> Self {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/local/services.sh");
-        let script = env::var_os("TEST_SERVICES_SH").map_or(here, PathBuf::from);
-        assert!(script.exists(), "{}: needed to boot a RabbitMQ to break", script.display());
+        let script = environment::services();
         let dir = tempfile::Builder::new().prefix("referral-faults").tempdir();
         let node = Self { script, dir: dir.expect("a directory") };
         node.run("up", &["rabbitmq"]);

@@ -1,0 +1,273 @@
+//! A test's bed: a virtual host and a database of its own on the real servers, the programs it
+//! starts, a publisher, and a look at the state. All of it is gone when the test is over.
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    path::PathBuf,
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use referral::{
+    broker::{Broker, BrokerSettings, Outgoing, Publisher, topology},
+    store::{Store, StoreSettings},
+};
+use tokio::io::AsyncWriteExt as _;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Database, environment,
+    eventually::eventually,
+    management::VirtualHost,
+    program::{Plan, short_id},
+};
+
+/// The workers that take events, and their queues.
+const WORKERS: [&str; 2] = ["daily-records", "credits"];
+const QUEUES: [&str; 2] = [topology::DAILY_RECORDS, topology::CREDITS];
+/// How long the workers may take for everything that a test publishes.
+const DRAINED_WITHIN: Duration = Duration::from_secs(180);
+
+/// Where the servers are that a bed stands on.
+#[derive(Debug, Clone)]
+pub struct Servers {
+    /// The broker, any virtual host.
+    pub amqp: String,
+    /// Its management interface.
+    pub api: String,
+    /// The database server; none for SQLite.
+    pub database: Option<String>,
+}
+
+impl Servers {
+    /// Those that `make test` started for all tests.
+    pub fn shared(database: Database) -> Self {
+        Self {
+            amqp: environment::amqp_url(),
+            api: environment::rabbitmq_api(),
+            database: database.server(),
+        }
+    }
+}
+
+/// See the module.
+pub struct Bed {
+    /// Which database it stands on.
+    pub database: Database,
+    /// Publishes as an upstream system would.
+    pub publisher: Publisher,
+    /// Reads the state.
+    pub store: Store,
+    /// Looks into queues.
+    pub broker: VirtualHost,
+    /// `AMQP_URL` of its virtual host.
+    pub amqp_url: String,
+    /// `DATABASE_URL`.
+    pub database_url: String,
+    directory: tempfile::TempDir,
+    logs: Mutex<Vec<PathBuf>>,
+    name: String,
+    server: Option<String>,
+    over: CancellationToken,
+}
+
+/// Runs one test on a bed on `database`, and cleans up whatever becomes of it. The logs of its
+/// programs are shown when it fails.
+pub fn run<F: Future<Output = ()>>(database: Database, test: impl FnOnce(Arc<Bed>) -> F) {
+    run_on(database, || Servers::shared(database), test);
+}
+
+/// The same on other servers.
+pub fn run_on<F: Future<Output = ()>>(
+    database: Database,
+    servers: impl FnOnce() -> Servers,
+    test: impl FnOnce(Arc<Bed>) -> F,
+) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let bed = Arc::new(Bed::new(database, &servers()).await);
+        let done = AssertUnwindSafe(test(bed.clone())).catch_unwind().await;
+        if done.is_err() {
+            bed.show_logs();
+        }
+        bed.clear().await;
+        if let Err(panic) = done {
+            resume_unwind(panic);
+        }
+    });
+}
+
+impl Bed {
+    /// Makes virtual host, database and tables.
+    pub async fn new(database: Database, servers: &Servers) -> Self {
+        let name = format!("t-{}-{}", std::process::id(), short_id());
+        let directory = tempfile::tempdir().expect("a directory");
+        let broker = VirtualHost::create(&servers.api, &name).await;
+        let amqp_url = with_virtual_host(&servers.amqp, &name);
+        let server = servers.database.clone();
+        let database_url = database.create(server.as_deref(), &name, directory.path()).await;
+        let settings =
+            StoreSettings { url: database_url.clone(), connections_max: 3, migrate: true };
+        let store = Store::connect(&settings).await.expect("a database");
+        let over = CancellationToken::new();
+        let publisher =
+            Broker::new(BrokerSettings::new(&amqp_url, "tests")).publisher(over.clone());
+        let logs = Mutex::default();
+        Self {
+            database,
+            publisher,
+            store,
+            broker,
+            amqp_url,
+            database_url,
+            directory,
+            logs,
+            name,
+            server,
+            over,
+        }
+    }
+
+    /// A program with the addresses of this bed.
+    pub fn plan(&self, name: &str) -> Plan {
+        Plan::new(name, self.directory.path().to_owned())
+            .set("AMQP_URL", &self.amqp_url)
+            .set("DATABASE_URL", &self.database_url)
+    }
+
+    /// Starts a program and waits until it is ready.
+    pub async fn start(&self, name: &str) -> super::Program {
+        self.start_planned(self.plan(name)).await
+    }
+
+    /// Starts a program that was set up in the test, and remembers its log.
+    pub async fn start_planned(&self, plan: Plan) -> super::Program {
+        let program = self.spawn(plan);
+        program.ready().await;
+        program
+    }
+
+    /// The same without waiting for it.
+    pub fn spawn(&self, plan: Plan) -> super::Program {
+        let program = plan.spawn();
+        self.logs.lock().expect("logs").push(program.log().clone());
+        program
+    }
+
+    /// Runs a command of the operator, `referral ARGUMENTS`; what it printed. It must succeed.
+    pub async fn referral(&self, arguments: &[&str], input: &str) -> String {
+        let mut command = tokio::process::Command::new(environment::program("referral"));
+        command.args(arguments).env_clear().current_dir(self.directory.path()).kill_on_drop(true);
+        command.env("AMQP_URL", &self.amqp_url).env("DATABASE_URL", &self.database_url);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program referral");
+        let mut stdin = child.stdin.take().expect("its standard input");
+        // A command that reads nothing may have closed it already.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        let output = child.wait_with_output().await.expect("its output");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "referral {arguments:?}: {} {errors}", output.status);
+        String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
+    }
+
+    /// Publishes all, in order, and expects the broker's confirm of each.
+    pub async fn publish(&self, messages: Vec<Outgoing>) {
+        for result in self.publisher.publish_all(messages).await {
+            result.expect("confirmed");
+        }
+    }
+
+    /// Starts as many of both workers, with these settings on top.
+    pub async fn start_workers(
+        &self,
+        each: usize,
+        settings: &[(&str, &str)],
+    ) -> Vec<super::Program> {
+        let plans = WORKERS.iter().cycle().take(each * WORKERS.len()).map(|name| {
+            let plan = self.plan(name);
+            settings.iter().fold(plan, |plan, (name, value)| plan.set(name, value))
+        });
+        let programs: Vec<_> = plans.map(|plan| self.spawn(plan)).collect();
+        for program in &programs {
+            program.ready().await;
+        }
+        programs
+    }
+
+    /// Waits until everything published is done, and stops the programs with SIGTERM. Afterwards
+    /// nothing is under way any more, so that what is there now is the end.
+    pub async fn drain(&self, mut programs: Vec<super::Program>) {
+        let end = Instant::now() + DRAINED_WITHIN;
+        loop {
+            for queue in QUEUES {
+                eventually(&format!("{queue} is done"), DRAINED_WITHIN, async || {
+                    match self.broker.counted(queue).await? {
+                        0 => Ok(()),
+                        left => Err(format!("{left} messages are left")),
+                    }
+                })
+                .await;
+            }
+            for program in &mut programs {
+                program.stop().await;
+            }
+            // The count may have been an old one: only a queue without consumers can be looked into.
+            let mut empty = true;
+            for queue in QUEUES {
+                empty &= self.broker.is_empty(queue).await;
+            }
+            if empty {
+                return;
+            }
+            assert!(Instant::now() < end, "the queues were not done within {DRAINED_WITHIN:?}");
+            for program in &mut programs {
+                program.start_again();
+            }
+        }
+    }
+
+    /// Another database on the same server, still without tables; its address.
+    pub async fn another_database(&self) -> String {
+        let directory = self.directory.path().join("other");
+        std::fs::create_dir(&directory).expect("a directory");
+        self.database.create(self.server.as_deref(), &self.other_name(), &directory).await
+    }
+
+    /// Removes it again.
+    pub async fn remove_other_database(&self) {
+        self.database.remove(self.server.as_deref(), &self.other_name()).await;
+    }
+
+    fn other_name(&self) -> String {
+        format!("{}-other", self.name)
+    }
+
+    fn show_logs(&self) {
+        for log in &*self.logs.lock().expect("logs") {
+            let text = std::fs::read(log).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            let lines: Vec<&str> = text.lines().collect();
+            let last = lines.len().saturating_sub(60);
+            let name = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            eprintln!("---- {name}, the last of {} lines ----", lines.len());
+            eprintln!("{}", lines[last..].join("\n"));
+        }
+    }
+
+    async fn clear(&self) {
+        self.over.cancel();
+        self.publisher.ended().await;
+        self.store.connection().clone().close().await.expect("closed");
+        self.broker.delete().await;
+        self.database.remove(self.server.as_deref(), &self.name).await;
+    }
+}
+
+fn with_virtual_host(amqp: &str, name: &str) -> String {
+    let (server, _) = amqp.rsplit_once('/').expect("an AMQP URL with a virtual host");
+    format!("{server}/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
+}

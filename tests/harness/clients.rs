@@ -1,0 +1,52 @@
+//! Clients that nobody here wrote: Python's pika and `amqp-publish` of Debian's amqp-tools.
+use std::process::Stdio;
+
+use tokio::{io::AsyncWriteExt as _, process::Command};
+
+use super::{Bed, environment};
+
+/// A message for a foreign client.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Foreign {
+    /// Routing key.
+    pub key: String,
+    /// `content-type`.
+    pub content_type: String,
+    /// Text headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+/// Publishes with pika, each message confirmed.
+pub async fn pika(bed: &Bed, messages: &[Foreign]) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/publish.py");
+    let mut command = Command::new(environment::python());
+    command.arg(script).arg(&bed.amqp_url);
+    run(command, serde_json::to_string(messages).expect("JSON")).await;
+}
+
+/// Publishes with `amqp-publish`. Its `--header` ends a name at the first `:`, so header names
+/// are written with `_`.
+pub async fn amqp_publish(bed: &Bed, message: &Foreign) {
+    let mut command = Command::new("amqp-publish");
+    command.args(["--persistent", "--exchange", "referral.events"]);
+    command.args(["--url", &bed.amqp_url, "--routing-key", &message.key]);
+    command.args(["--content-type", &message.content_type, "--body", &message.body]);
+    for (name, value) in &message.headers {
+        command.arg("--header").arg(format!("{name}: {value}"));
+    }
+    run(command, String::new()).await;
+}
+
+async fn run(mut command: Command, input: String) {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut stdin = child.stdin.take().expect("its standard input");
+    // A client that reads nothing may have closed it already.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let output = child.wait_with_output().await.expect("its output");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {} {errors}", output.status);
+}

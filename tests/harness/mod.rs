@@ -1,0 +1,47 @@
+//! The one harness: beds, programs, the broker from outside, the receiver that plays billing, and
+//! the state as the database has it. Knows nothing of the rules; those are `model`'s.
+pub mod bed;
+pub mod clients;
+mod database;
+pub mod environment;
+pub mod eventually;
+pub mod http;
+pub mod management;
+pub mod messages;
+pub mod program;
+pub mod receiver;
+pub mod services;
+pub mod state;
+pub mod tenant;
+
+pub use bed::{Bed, Servers};
+pub use database::Database;
+pub use eventually::{PATIENCE, eventually};
+pub use program::{Plan, Program};
+pub use receiver::Receiver;
+pub use tenant::Tenant;
+
+/// Makes a module of the test's name, with the test once for each database.
+macro_rules! on_every_database {
+    ($($test:ident),* $(,)?) => {$(
+        mod $test {
+            use crate::harness::{Database, bed::run};
+
+            #[test]
+            fn sqlite() {
+                run(Database::Sqlite, super::$test);
+            }
+
+            #[test]
+            fn postgres() {
+                run(Database::Postgres, super::$test);
+            }
+
+            #[test]
+            fn mariadb() {
+                run(Database::Mariadb, super::$test);
+            }
+        }
+    )*};
+}
+pub(crate) use on_every_database;
