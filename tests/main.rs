@@ -9,6 +9,7 @@ mod model;
 mod broker;
 mod exactly_once;
 mod forms;
+mod ingress;
 mod kill;
 mod order;
 mod parking;

@@ -26,6 +26,8 @@ use crate::{
 const IN_FLIGHT_MAX: usize = 16;
 /// Most bytes of one group, so that it stays far below `MAX_MESSAGE`.
 const GROUP_BYTES_MAX: usize = 1 << 20;
+/// What a caller waits beyond the reply's own deadline.
+const REPLY_SLACK: Duration = Duration::from_millis(250);
 /// Events of one lane that may wait to be grouped.
 const QUEUED_MAX: usize = 4096;
 
@@ -90,7 +92,7 @@ impl Groups {
             let send = move |group| send(publisher.clone(), event_type, reply, group);
             let (queue, waiting) = mpsc::channel(QUEUED_MAX);
             tokio::spawn(run(waiting, settings.clone(), metrics, send));
-            Lane { queue, timeout: settings.publish_timeout }
+            Lane { queue, timeout: patience(settings, reply) }
         };
         let reply = Some(settings.reply_timeout);
         Self {
@@ -115,6 +117,13 @@ impl Groups {
         };
         lane.pass(draft).await
     }
+}
+
+/// How long a caller waits in all: for the confirm or, where that is longer, for the reply, which
+/// has to come first: what is confirmed must not be answered as if it were not.
+fn patience(settings: &GroupSettings, reply: Option<Duration>) -> Duration {
+    let reply = reply.map(|wait| wait + settings.linger + REPLY_SLACK);
+    settings.publish_timeout.max(reply.unwrap_or_default())
 }
 
 impl Lane {

@@ -74,7 +74,7 @@ impl Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         if error.is_passing() {
-            tracing::warn!(%error, "a request had to be put off");
+            tracing::debug!(%error, "a request had to be put off");
             return Self::unavailable("the database is not available");
         }
         Self::internal(&error)
@@ -86,7 +86,7 @@ impl From<PublishError> for Refusal {
         if error == PublishError::TooLarge {
             return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the event is too large");
         }
-        tracing::warn!(%error, "an event could not be published");
+        tracing::debug!(%error, "an event could not be published");
         Self::unavailable("the broker is not available")
     }
 }

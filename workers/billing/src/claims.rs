@@ -190,7 +190,7 @@ impl Claiming {
 
     /// Without an endpoint: hints are acknowledged, rows stay as they are.
     async fn wait_for_endpoint(&self, agenda: &mut Agenda) -> Result<bool, StoreError> {
-        if let Some(hint) = agenda.queue.drain(..).last() {
+        if let Some(hint) = agenda.queue.drain(..).next_back() {
             let _ = self.done.send(hint.place);
         }
         if agenda.sweep_at <= Instant::now() {

@@ -191,7 +191,8 @@ mod tests {
     #[test]
     fn a_hint_names_deliveries() {
         let long = format!(r#"{{"deliveries":["{}"]}}"#, "x".repeat(37));
-        let cases: [(&[u8], Result<&[&str], Reason>); 11] = [
+        type Read<'a> = Result<&'a [&'a str], Reason>;
+        let cases: [(&[u8], Read<'_>); 11] = [
             (br#"{"deliveries":["a","b"]}"#, Ok(&["a", "b"])),
             (br#"{"deliveries":[],"more":1}"#, Ok(&[])),
             (b"", Err(Reason::MalformedJson)),

@@ -2,7 +2,6 @@
 //!
 //! Named in the environment: `FAILPOINTS='billing::after-post=return'`. The action `return` ends
 //! the process at once, as SIGKILL would; `1*off->return` the second time, and so on.
-#![allow(clippy::missing_const_for_fn, reason = "only without the feature")]
 
 /// After a claim was committed, before anything is sent.
 pub fn after_claim() {

@@ -66,7 +66,9 @@ async fn write(
             tracing::warn!(%error, outcomes = batch.len(), "outcomes wait for the database");
             if error.blames_data() {
                 // Whatever text it is that the database does not take: the outcome counts.
-                batch.iter_mut().for_each(|outcome| (outcome.error, outcome.answer) = (None, None));
+                for outcome in &mut batch {
+                    (outcome.error, outcome.answer) = (None, None);
+                }
             }
             tokio::time::sleep(RETRY_PAUSE).await;
             return batch;

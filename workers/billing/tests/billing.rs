@@ -1,5 +1,6 @@
 //! The billing worker against a real broker, every database and a receiver of our own
 //! (contract 6). Needs the services that `make test` starts.
+#![expect(clippy::unwrap_used, reason = "tests")]
 mod support;
 
 #[path = "cases/answers.rs"]

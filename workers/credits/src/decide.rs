@@ -263,6 +263,9 @@ impl<'a> Decision<'a> {
     /// Settles `user` if referrer and programme are known (`first`: take the domain's first
     /// programme where the referrer has none yet). True when it was settled by this call.
     fn try_settle(&mut self, user: &User, first: bool) -> bool {
+        if !self.known.locked.contains(user) {
+            return false;
+        }
         let Some(account) = self.known.accounts.get(user).filter(|a| a.settled.is_none()) else {
             return false;
         };

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use referral::{domain::Email, store::reference::Programme};
 
 use super::*;
-use crate::known::{RegisteredCode, Total};
+use crate::known::RegisteredCode;
 
 const CODE: &str = "b4b9e071006f409d8e6d";
 
@@ -90,6 +90,7 @@ impl World {
             trace: Trace::default(),
         };
         let mut outcome = Outcome::Created;
+        self.known.locked.insert(signup.user.clone());
         self.decide(|decision| {
             decision.admit(std::slice::from_ref(&signup));
             outcome = decision.outcomes[&signup.key];
@@ -100,7 +101,7 @@ impl World {
     }
 
     fn pay(&mut self, payer: &str, minor: i64) {
-        let total = self.known.totals.entry(user(payer)).or_insert_with(Total::default);
+        let total = self.known.totals.entry(user(payer)).or_default();
         total.sum = Money::from_minor(total.sum.minor() + minor);
         self.decide(|decision| decision.reach(&user(payer), None, None));
     }
@@ -303,6 +304,18 @@ fn users_keep_the_terms_they_registered_under() {
     world.known.programmes.insert(1, vec![programme(1, 99, 9900)]);
     world.pay("bob", 2500);
     assert!(world.ledger().contains(&"acquired_credit alice 25.00 P1 for bob".to_owned()));
+}
+
+#[test]
+fn who_is_not_locked_is_left_to_the_sweep() {
+    let mut world = World::new(vec![programme(1, 10, 10)]);
+    world.signup(says("bob").by("alice"));
+    world.known.locked.remove(&user("bob"));
+    world.signup(says("alice"));
+    assert_eq!((world.account("bob").settled, world.ledger().len()), (None, 0));
+    world.known.locked.insert(user("bob"));
+    world.sweep();
+    assert_eq!(world.ledger().len(), 2);
 }
 
 #[derive(Debug, Clone, Copy)]

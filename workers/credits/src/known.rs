@@ -1,7 +1,7 @@
 //! What a transaction knows before it decides: accounts, codes, addresses, programmes, totals.
 //!
 //! Plain data. Loaded by [`crate::load`], read and changed by [`crate::decide`].
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use referral::{
     domain::{Code, Currency, Email, Micros, Money, Trace, UserHash},
@@ -169,6 +169,9 @@ pub struct Known {
     pub indications: HashMap<(i64, String), UserHash>,
     /// By domain, ascending by id.
     pub programmes: HashMap<i64, Vec<Programme>>,
+    /// Whose state may be changed: nobody else changes it, and their totals are known. Others are
+    /// here to be looked at only.
+    pub locked: BTreeSet<User>,
     /// What payers have paid, this batch included.
     pub totals: HashMap<User, Total>,
 }

@@ -58,7 +58,8 @@ pub async fn run(
     let payments: Vec<(&Placed, &Payment)> = inbox.new_payments(events, &new_payments);
 
     let mut known = Known::default();
-    let users = lock(&tx, &mut known, &signups, &payments, candidates).await?;
+    known.locked = lock(&tx, &mut known, &signups, &payments, candidates).await?;
+    let users = known.locked.clone();
     load::accounts(&tx, &mut known, &users).await?;
     let currencies: HashMap<i64, Currency> =
         events.iter().map(|placed| (placed.domain.id, placed.domain.currency)).collect();

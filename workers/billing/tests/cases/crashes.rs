@@ -19,6 +19,7 @@ use crate::{
 
 on_every_database!(
     killed_before_the_outcome_it_is_repeated_after_the_lease,
+    stopped_past_its_lease_a_process_changes_nothing,
     a_lease_that_was_taken_over_is_another_s,
     an_outcome_after_a_takeover_is_not_written,
     sigterm_finishes_what_is_in_flight,
@@ -53,6 +54,29 @@ async fn killed_before_the_outcome_it_is_repeated_after_the_lease(world: World) 
     let pause = posts[1].at - posts[0].at;
     assert!(pause > Duration::from_secs(11), "not before the lease ends: {pause:?}");
     assert_eq!(world.attempts(&ids[0]).await.len(), 1);
+    worker.stop().await;
+    world.end().await;
+}
+
+async fn stopped_past_its_lease_a_process_changes_nothing(world: World) {
+    let gated = |_: &_, before| if before == 0 { Answer::Gated(500) } else { Answer::Status(200) };
+    let sink = Sink::start(gated).await;
+    let own = [("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &*sink.url()), ("BILLING_TIMEOUT", "2s")];
+    let mut child = world.process(&own);
+    let ids = world.deliveries(1).await;
+    eventually("posted", || async { sink.posts().len() == 1 }).await;
+    signal(&child, "-STOP").await;
+    let worker = world.worker(&own);
+    world.becomes(&ids[0], "delivered").await;
+    let delivered = world.seen(&ids[0]).await;
+    sink.open_gate();
+    signal(&child, "-CONT").await;
+    a_while().await;
+    assert_eq!(world.seen(&ids[0]).await, delivered);
+    assert_eq!(world.attempts(&ids[0]).await.len(), 1);
+    assert_eq!(sink.posts().len(), 2);
+    signal(&child, "-TERM").await;
+    assert_eq!(ended(&mut child).await.code(), Some(0));
     worker.stop().await;
     world.end().await;
 }
