@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 use crate::{
     harness::{
         Bed, PATIENCE, Tenant, environment, eventually,
-        messages::{cut, single},
+        messages::{batch, cut, single},
         on_every_database, state,
     },
     model::{
@@ -25,6 +25,7 @@ on_every_database!(
     any_order_copies_and_batches_end_in_the_models_state,
     a_code_registered_later_settles_who_waited,
     the_first_of_two_signups_that_disagree_wins,
+    a_long_chain_that_settles_at_once_pays_for_what_was_paid_before,
 );
 
 /// Any permutation, duplication and batch split of a set of events ends in the model's state.
@@ -138,6 +139,38 @@ async fn the_first_of_two_signups_that_disagree_wins(bed: Arc<Bed>) {
     let outcomes: Vec<_> = facts.iter().map(|fact| kept[&fact.id].as_str()).collect();
     let told = ["created", "created", "created", "conflict", "self_referral", "created"];
     assert_eq!(outcomes, told);
+}
+
+/// "A payment before its signup, a signup before its referrer's own … the final state is the same":
+/// also for users who are settled only because somebody below them signs up in that very message.
+async fn a_long_chain_that_settles_at_once_pays_for_what_was_paid_before(bed: Arc<Bed>) {
+    const CHAIN: usize = 24;
+    let mut tenant = Tenant::create(&bed, "UTC").await;
+    tenant.programme(&bed, "Default", 1000, 2500).await;
+    let by = |number: usize| Signup {
+        user_indicator: Some(format!("user-{number}")),
+        ..Signup::default()
+    };
+    // Everybody pays, and waits for the one before; user-0 is not there yet.
+    let link = |number: usize| {
+        let user = format!("user-{number}");
+        [payment(&user, 2500), signup(&user, by(number - 1))]
+    };
+    let mut facts: Vec<Fact> = (1..=CHAIN).flat_map(link).collect();
+    let _programs = bed.start_workers(1, &[]).await;
+    let together: Vec<&Fact> = facts.iter().collect();
+    bed.publish(vec![batch(&together, &tenant.name)]).await;
+    let waiting = outcome(&tenant.world, &facts);
+    assert!(waiting.accounts.values().all(|account| !account.settled));
+    state::expect(&bed, &tenant, &waiting).await;
+
+    // The first of the chain, and one more at its end, arrive together.
+    let last = [signup("user-0", Signup::default()), signup("user-last", by(CHAIN))];
+    bed.publish(vec![batch(&[&last[0], &last[1]], &tenant.name)]).await;
+    facts.extend(last);
+    let settled = outcome(&tenant.world, &facts);
+    assert_eq!(settled.entries.len(), 3 * CHAIN + 2);
+    state::expect(&bed, &tenant, &settled).await;
 }
 
 async fn processed(bed: &Bed, tenant: &Tenant, number: usize) {
