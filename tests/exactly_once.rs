@@ -17,7 +17,37 @@ use crate::{
     },
 };
 
-on_every_database!(a_thousand_copies_to_two_of_each_worker_count_once);
+on_every_database!(
+    a_thousand_copies_to_two_of_each_worker_count_once,
+    another_body_under_a_used_name_has_no_effect,
+);
+
+/// "`id`, `source`: together name the event for ever. The same pair delivered again, in any
+/// message, at any time, has no further effect", also with another body.
+async fn another_body_under_a_used_name_has_no_effect(bed: Arc<Bed>) {
+    let mut tenant = Tenant::create(&bed, "UTC").await;
+    tenant.programme(&bed, "Default", 1000, 2500).await;
+    let link = code(&tenant.world, 0);
+    let first = [signup("alice", Signup::default()), click(&link), payment("alice", 100)];
+    let with_more = Signup {
+        code: Some(link.clone()),
+        email: Some("mallory@example.com".to_owned()),
+        ..Signup::default()
+    };
+    let mut second =
+        [signup("mallory", with_more), click(&code(&tenant.world, 1)), payment("alice", 9900)];
+    for (later, earlier) in second.iter_mut().zip(&first) {
+        later.id.clone_from(&earlier.id);
+        later.source.clone_from(&earlier.source);
+    }
+    let programs = bed.start_workers(1, &[]).await;
+    bed.publish(first.iter().map(|fact| single(fact, &tenant.name)).collect()).await;
+    let expected = outcome(&tenant.world, &first);
+    state::expect(&bed, &tenant, &expected).await;
+    bed.publish(second.iter().map(|fact| single(fact, &tenant.name)).collect()).await;
+    bed.drain(programs).await;
+    state::expect_now(&bed, &tenant, &expected).await;
+}
 
 /// Each of a click, three signups and a payment a thousand times: 250 single events, 250 in binary
 /// mode, 250 in batches of its own type and 250 in batches that mix types.

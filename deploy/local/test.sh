@@ -95,7 +95,7 @@ tests_with_services() {
 }
 
 lints() { cargo clippy --workspace --all-targets "$features" --locked -- -D warnings; }
-docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked; }
+docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked; }
 # All targets, so that this is the very build that `cargo test` goes on with.
 build() { cargo build --workspace --all-targets "$features" --locked; }
 

@@ -102,11 +102,11 @@ CREATE TABLE click (
 CREATE TABLE daily_signup (
     event_key {name:32} NOT NULL PRIMARY KEY,
     domain_id {int} NOT NULL,
-    code {name:20} NOT NULL,
+    code {name:20},
     day {name:10} NOT NULL,
     time_us {int} NOT NULL,
-    email {name:254} NOT NULL,
-    email_key {name:254} NOT NULL,
+    email {name:254},
+    email_key {name:254},
     seen_us {int} NOT NULL
     {mysql , batch_id BIGINT NOT NULL}
 ) {table};

@@ -237,17 +237,16 @@ fn invalid(reason: Reason, field: &str, error: Invalid) -> Bad {
 
 /// Reads JSON; only a failure is read again, slowly, to name the member it is in.
 fn parse<'a, T: Deserialize<'a>>(text: &'a str, prefix: &str) -> Result<T, Bad> {
+    // A derived structure would take an array of its members too: an event is an object.
+    if text.trim_start().starts_with('[') {
+        let place = place_of(prefix, ".");
+        return Err(Bad::new(Reason::Schema, format!("{place}: must be an object, not an array")));
+    }
     serde_json::from_str(text).map_err(|_| {
         let mut deserializer = serde_json::Deserializer::from_str(text);
         match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
             Err(error) => {
-                let path = error.path().to_string();
-                let place = if path == "." || path.contains('?') {
-                    prefix.trim_end_matches('.').to_owned()
-                } else {
-                    format!("{prefix}{path}")
-                };
-                let place = if place.is_empty() { "the event".to_owned() } else { place };
+                let place = place_of(prefix, &error.path().to_string());
                 json_error(&place, error.inner())
             }
             Ok(_) => Bad::new(
@@ -256,6 +255,16 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str, prefix: &str) -> Result<T, Bad> 
             ),
         }
     })
+}
+
+/// How a sentence names the member at `path` below `prefix`.
+fn place_of(prefix: &str, path: &str) -> String {
+    let place = if path == "." || path.contains('?') {
+        prefix.trim_end_matches('.').to_owned()
+    } else {
+        format!("{prefix}{path}")
+    };
+    if place.is_empty() { "the event".to_owned() } else { place }
 }
 
 fn json_error(place: &str, error: &serde_json::Error) -> Bad {

@@ -113,6 +113,7 @@ fn bad_data_is_refused_with_its_reason_and_field() {
         ),
         ("click", "null".into(), Reason::Schema, "data"),
         ("click", "[]".into(), Reason::Schema, "data"),
+        ("click", format!(r#"["{CODE}",null,null,null,null,null]"#), Reason::Schema, "data"),
         ("signup", r#"{"code":"b4b9e071006f409d8e6d"}"#.into(), Reason::Schema, "data.user_hash"),
         ("signup", r#"{"user_hash":"a b"}"#.into(), Reason::Schema, "data.user_hash"),
         ("signup", r#"{"user_hash":"b","code":"x"}"#.into(), Reason::CodeInvalid, "data.code"),
@@ -198,6 +199,11 @@ fn bad_envelopes_are_refused_with_their_reason_and_field() {
         (good[..good.len() - 1].to_owned(), Reason::MalformedJson, "the event"),
         (format!("{good} x"), Reason::MalformedJson, "the event"),
         ("5".to_owned(), Reason::Schema, "the event"),
+        (
+            format!(r#" ["1.0","1","/t","referral.click.v1","{NOW}",null,null,null,{{}}]"#),
+            Reason::Schema,
+            "the event",
+        ),
     ];
     for (body, reason, field) in cases {
         let bad = one(decode_as(SINGLE, "click", &[], body.as_bytes())).unwrap_err();

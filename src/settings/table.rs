@@ -74,7 +74,11 @@ pub const SETTINGS: &[Setting] = &[
         "2s",
         "ingress: how long register and invoice wait for the credits worker",
     ),
-    setting("CLICK_CONFIRM", "100ms", "ingress: how long a click waits for the broker's confirm"),
+    setting(
+        "CLICK_CONFIRM",
+        "100ms",
+        "ingress: how long a click waits for the broker before it goes to the spool; no effect until there is one",
+    ),
     setting(
         "GROUP_LINGER_MS",
         "1",

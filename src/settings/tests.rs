@@ -1,4 +1,6 @@
 //! Contract 7, Settings.
+use std::collections::HashMap;
+
 use super::*;
 
 #[test]
@@ -57,5 +59,23 @@ fn durations_have_a_unit() {
         ("-1s", None),
     ] {
         assert_eq!(parse_duration(text), ms.map(Duration::from_millis), "{text}");
+    }
+}
+
+#[test]
+fn the_example_file_has_every_setting_with_its_default() {
+    let example = include_str!("../../.env.example");
+    let lines = example.lines().map(|line| line.trim_start_matches('#'));
+    let shown: HashMap<&str, &str> = lines.filter_map(|line| line.split_once('=')).collect();
+    for setting in table::SETTINGS {
+        let value = shown.get(setting.name);
+        assert!(value.is_some(), "{} is not in .env.example", setting.name);
+        if !setting.default.is_empty() {
+            assert_eq!(value, Some(&setting.default), "{}", setting.name);
+        }
+    }
+    for name in shown.keys().filter(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+    {
+        assert!(table::SETTINGS.iter().any(|s| s.name == *name), "{name} is no setting");
     }
 }

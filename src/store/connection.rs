@@ -1,5 +1,5 @@
 //! Connecting, waiting for a database that is not there yet, migrations, transactions.
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, ops::Deref, time::Duration};
 
 use migrations::{Migrator, MigratorTrait};
 use sea_orm::{
@@ -31,17 +31,76 @@ pub struct StoreSettings {
     pub migrate: bool,
 }
 
-/// A database, with its dialect. Cheap to clone.
+/// Runs statements on a connection or in a transaction.
 #[derive(Debug, Clone)]
-pub struct Store {
-    connection: DatabaseConnection,
+pub struct Statements<C> {
+    connection: C,
     dialect: Dialect,
 }
 
+/// A database, with its dialect. Cheap to clone. A statement that is run on it is a transaction of
+/// its own.
+#[derive(Debug, Clone)]
+pub struct Store(Statements<DatabaseConnection>);
+
 /// A transaction. Rolled back when dropped.
-pub struct Tx {
-    transaction: DatabaseTransaction,
-    dialect: Dialect,
+pub struct Tx(Statements<DatabaseTransaction>);
+
+impl Deref for Store {
+    type Target = Statements<DatabaseConnection>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Deref for Tx {
+    type Target = Statements<DatabaseTransaction>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<C: ConnectionTrait> Statements<C> {
+    /// Reads rows (none where no rows were given).
+    pub async fn all(
+        &self,
+        template: &str,
+        rows: Option<&Rows>,
+        params: Vec<Param>,
+    ) -> Result<Vec<Row>, StoreError> {
+        if rows.is_some_and(Rows::is_empty) {
+            return Ok(Vec::new());
+        }
+        let statement = self.dialect.statement(template, rows, params);
+        let found = self.connection.query_all_raw(statement).await?;
+        Ok(found.into_iter().map(Row).collect())
+    }
+
+    /// Reads at most one row.
+    pub async fn one(&self, template: &str, params: Vec<Param>) -> Result<Option<Row>, StoreError> {
+        Ok(self.all(template, None, params).await?.into_iter().next())
+    }
+
+    /// Runs a statement; how many rows it changed (none where no rows were given).
+    pub async fn run(
+        &self,
+        template: &str,
+        rows: Option<&Rows>,
+        params: Vec<Param>,
+    ) -> Result<u64, StoreError> {
+        if rows.is_some_and(Rows::is_empty) {
+            return Ok(0);
+        }
+        let statement = self.dialect.statement(template, rows, params);
+        Ok(self.connection.execute_raw(statement).await?.rows_affected())
+    }
+
+    /// Which database this is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
 }
 
 impl Store {
@@ -79,12 +138,7 @@ impl Store {
         }
         let connection =
             Database::connect(options(&settings.url, settings.connections_max)).await?;
-        Ok(Self { connection, dialect })
-    }
-
-    /// Which database this is.
-    pub fn dialect(&self) -> Dialect {
-        self.dialect
+        Ok(Self(Statements { connection, dialect }))
     }
 
     /// The connection pool, for entities.
@@ -102,7 +156,7 @@ impl Store {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         };
         let transaction = self.connection.begin_with_options(options).await?;
-        Ok(Tx { transaction, dialect: self.dialect })
+        Ok(Tx(Statements { connection: transaction, dialect: self.dialect }))
     }
 
     /// Runs `work`, a whole transaction, again while others' locks get in its way.
@@ -119,71 +173,9 @@ impl Store {
         }
         work().await
     }
-
-    /// Reads rows outside a transaction.
-    pub async fn all(
-        &self,
-        template: &str,
-        rows: Option<&Rows>,
-        params: Vec<Param>,
-    ) -> Result<Vec<Row>, StoreError> {
-        let statement = self.dialect.statement(template, rows, params);
-        let found = self.connection.query_all_raw(statement).await?;
-        Ok(found.into_iter().map(Row).collect())
-    }
-
-    /// Reads at most one row outside a transaction.
-    pub async fn one(&self, template: &str, params: Vec<Param>) -> Result<Option<Row>, StoreError> {
-        Ok(self.all(template, None, params).await?.into_iter().next())
-    }
-
-    /// Runs a single statement as a transaction of its own; how many rows it changed.
-    pub async fn run(
-        &self,
-        template: &str,
-        rows: Option<&Rows>,
-        params: Vec<Param>,
-    ) -> Result<u64, StoreError> {
-        let statement = self.dialect.statement(template, rows, params);
-        Ok(self.connection.execute_raw(statement).await?.rows_affected())
-    }
 }
 
 impl Tx {
-    /// Reads rows.
-    pub async fn all(
-        &self,
-        template: &str,
-        rows: Option<&Rows>,
-        params: Vec<Param>,
-    ) -> Result<Vec<Row>, StoreError> {
-        if rows.is_some_and(Rows::is_empty) {
-            return Ok(Vec::new());
-        }
-        let statement = self.dialect.statement(template, rows, params);
-        let found = self.transaction.query_all_raw(statement).await?;
-        Ok(found.into_iter().map(Row).collect())
-    }
-
-    /// Reads at most one row.
-    pub async fn one(&self, template: &str, params: Vec<Param>) -> Result<Option<Row>, StoreError> {
-        Ok(self.all(template, None, params).await?.into_iter().next())
-    }
-
-    /// Runs a statement; how many rows it changed (no rows given: none).
-    pub async fn run(
-        &self,
-        template: &str,
-        rows: Option<&Rows>,
-        params: Vec<Param>,
-    ) -> Result<u64, StoreError> {
-        if rows.is_some_and(Rows::is_empty) {
-            return Ok(0);
-        }
-        let statement = self.dialect.statement(template, rows, params);
-        Ok(self.transaction.execute_raw(statement).await?.rows_affected())
-    }
-
     /// Inserts rows by their unique `event_key`, the inbox of exactly-once: says which keys this
     /// transaction inserted. Rows should come sorted by key, each key once.
     pub async fn insert_new(
@@ -197,11 +189,11 @@ impl Tx {
         let batch_id = i64::from_be_bytes(uuid::Uuid::new_v4().as_u64_pair().0.to_be_bytes());
         let [insert, read] = self.dialect.insert_new(table, rows, batch_id);
         if let Some(insert) = insert {
-            self.transaction.execute_raw(insert).await?;
+            self.connection.execute_raw(insert).await?;
         }
         let mut new = HashSet::with_capacity(rows.len());
         if let Some(read) = read {
-            for row in self.transaction.query_all_raw(read).await? {
+            for row in self.connection.query_all_raw(read).await? {
                 new.extend(EventKey::from_stored(&Row(row).text("event_key")?));
             }
         }
@@ -211,7 +203,7 @@ impl Tx {
     /// Sets, in the rows of `table` named by the first `keys` columns of `rows`, all the others.
     pub async fn update(&self, table: &str, keys: usize, rows: &Rows) -> Result<(), StoreError> {
         if !rows.is_empty() {
-            self.transaction.execute_raw(self.dialect.update(table, keys, rows)).await?;
+            self.connection.execute_raw(self.dialect.update(table, keys, rows)).await?;
         }
         Ok(())
     }
@@ -228,12 +220,12 @@ impl Tx {
 
     /// Makes it so.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+        Ok(self.0.connection.commit().await?)
     }
 
     /// Undoes it, and gives the connection back clean.
     pub async fn rollback(self) -> Result<(), StoreError> {
-        Ok(self.transaction.rollback().await?)
+        Ok(self.0.connection.rollback().await?)
     }
 }
 

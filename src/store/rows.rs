@@ -88,11 +88,16 @@ impl Rows {
 
     /// Adds a row; its values are those of the columns, in order and type.
     pub fn push<const N: usize>(&mut self, row: [Param; N]) {
-        debug_assert_eq!(N, self.columns.len());
-        self.cells.extend(row.map(|cell| match cell {
+        self.extend(row);
+    }
+
+    /// Adds a row whose values come from several places.
+    pub fn extend(&mut self, row: impl IntoIterator<Item = Param>) {
+        self.cells.extend(row.into_iter().map(|cell| match cell {
             Param::Text(Some(text)) if text.is_empty() => Param::Text(None),
             cell => cell,
         }));
+        debug_assert_eq!(self.cells.len() % self.columns.len(), 0, "a value for every column");
     }
 
     /// True when no row was added.

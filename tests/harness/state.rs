@@ -123,8 +123,8 @@ async fn records(
     domain_id: i64,
 ) -> Result<BTreeMap<(String, String), Record>, StoreError> {
     const RECORDS: &str = "SELECT day, code, clicks FROM daily_record WHERE domain_id = {?}";
-    const SIGNUPS: &str =
-        "SELECT day, code, time_us, email FROM daily_signup WHERE domain_id = {?}";
+    const SIGNUPS: &str = "SELECT day, code, time_us, email FROM daily_signup WHERE domain_id = {?} \
+        AND code IS NOT NULL AND email IS NOT NULL";
     let mut records = BTreeMap::new();
     for row in store.all(RECORDS, None, vec![domain_id.into()]).await? {
         let record = Record { clicks: row.int("clicks")?, emails: Vec::new() };

@@ -3,7 +3,7 @@
 //! A batch is applied in one transaction ([`transaction`]): the raw rows go in first (their unique
 //! keys are the inbox), the users concerned are locked, what is known of them is loaded
 //! ([`load`]), the rules decide ([`decide`], pure), and accounts, entries and deliveries are
-//! written ([`write`]). Who waits for somebody is settled when that one arrives ([`waiting`]).
+//! written ([`mod@write`]). Who waits for somebody is settled when that one arrives ([`waiting`]).
 //!
 //! Owns the tables `signup`, `account`, `account_email`, `payment`, `payer` and `entry`, and makes
 //! the rows of `delivery`.

@@ -86,9 +86,11 @@ pub async fn sweep(
     cursor: &Cursor,
 ) -> Result<(BTreeSet<User>, Option<Cursor>), StoreError> {
     const KNOWN: [&str; 3] = [
+        // The referrer's programme is known, or named, or not needed; or the two are in a ring.
         "JOIN account k ON k.domain_id = a.domain_id AND k.user_hash = a.wait_hash \
          WHERE a.wait_hash IS NOT NULL AND (k.settled_us IS NOT NULL \
-         OR k.claim_program_id IS NOT NULL OR k.wait_hash IS NOT NULL)",
+         OR a.claim_program_id IS NOT NULL OR k.claim_program_id IS NOT NULL \
+         OR k.wait_hash IS NOT NULL)",
         "JOIN code k ON k.domain_id = a.domain_id AND k.code = a.wait_code \
          JOIN account_email e ON e.domain_id = k.domain_id AND e.email_key = k.email_key \
          WHERE a.wait_code IS NOT NULL",
@@ -118,4 +120,79 @@ pub async fn sweep(
         .filter(|_| more)
         .map(|user| Cursor { domain_id: user.domain_id, user_hash: user.hash.to_string() });
     Ok((page, next))
+}
+
+#[cfg(test)]
+mod tests {
+    use referral::{domain::UserHash, store::StoreSettings};
+
+    use super::*;
+
+    /// Accounts as rows: user, whom they wait for, which code they wait for, programme they name,
+    /// whether they are settled.
+    type Given = (&'static str, Option<&'static str>, Option<&'static str>, Option<i64>, bool);
+
+    async fn swept(accounts: &[Given]) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/t.db?mode=rwc", directory.path().display());
+        let settings = StoreSettings { url, connections_max: 2, migrate: true };
+        let store = Store::connect(&settings).await.unwrap();
+        const INSERT: &str = "INSERT INTO account (domain_id, user_hash, code, wait_hash, \
+            wait_code, claim_program_id, settled_us, source, event_id, ctime_us) \
+            VALUES (1, {?}, {?}, {?}, {?}, {?}, {?}, '/t', '1', 0)";
+        for (user, wait_hash, wait_code, program_id, settled) in accounts {
+            let code = Code::of_user(1, &UserHash::parse(user).unwrap());
+            let params = vec![
+                Param::from(*user),
+                code.as_str().into(),
+                (*wait_hash).into(),
+                (*wait_code).into(),
+                (*program_id).into(),
+                settled.then_some(1).into(),
+            ];
+            store.run(INSERT, None, params).await.unwrap();
+        }
+        let (found, next) = sweep(&store, &Cursor::default()).await.unwrap();
+        assert_eq!(next, None);
+        found.into_iter().map(|user| user.hash.to_string()).collect()
+    }
+
+    #[tokio::test]
+    async fn the_sweep_finds_who_can_be_settled_and_nobody_else() {
+        const UNKNOWN: &str = "b4b9e071006f409d8e6d";
+        let cases: [(&str, Vec<Given>, &[&str]); 6] = [
+            (
+                "the referrer is settled",
+                vec![("a", None, None, None, true), ("b", Some("a"), None, None, false)],
+                &["b"],
+            ),
+            (
+                "the referrer names a programme",
+                vec![("a", Some("x"), None, Some(1), false), ("b", Some("a"), None, None, false)],
+                &["b"],
+            ),
+            (
+                "the user names a programme",
+                vec![
+                    ("a", None, Some(UNKNOWN), None, false),
+                    ("b", Some("a"), None, Some(1), false),
+                ],
+                &["b"],
+            ),
+            (
+                "they wait for each other",
+                vec![("a", Some("b"), None, None, false), ("b", Some("a"), None, None, false)],
+                &["a", "b"],
+            ),
+            (
+                "the referrer waits for a code",
+                vec![("a", None, Some(UNKNOWN), None, false), ("b", Some("a"), None, None, false)],
+                &[],
+            ),
+            ("the referrer is unknown", vec![("b", Some("a"), None, Some(1), false)], &[]),
+        ];
+        for (name, accounts, expected) in cases {
+            assert_eq!(swept(&accounts).await, expected, "{name}");
+        }
+    }
 }

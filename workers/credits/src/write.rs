@@ -31,14 +31,6 @@ pub async fn decision(
     Ok(ids)
 }
 
-fn wait(account: &Account) -> [Param; 2] {
-    match &account.wait {
-        Some(Wait::For(hash)) => [hash.as_str().into(), Param::Text(None)],
-        Some(Wait::Code(code)) => [Param::Text(None), code.as_str().into()],
-        None => [Param::Text(None), Param::Text(None)],
-    }
-}
-
 fn minor(money: Option<Money>) -> Param {
     money.map(Money::minor).into()
 }
@@ -53,6 +45,11 @@ fn new_accounts<'a>(accounts: impl Iterator<Item = &'a Account>) -> Rows {
         ("claim_indicator", Text),
         ("claim_code", Text),
         ("claim_program_id", Int),
+        ("source", Text),
+        ("event_id", Text),
+        ("traceparent", Text),
+        ("tracestate", Text),
+        ("ctime_us", Int),
         ("wait_hash", Text),
         ("wait_code", Text),
         ("referrer_hash", Text),
@@ -64,17 +61,10 @@ fn new_accounts<'a>(accounts: impl Iterator<Item = &'a Account>) -> Rows {
         ("currency", Text),
         ("settled_us", Int),
         ("acquired_us", Int),
-        ("source", Text),
-        ("event_id", Text),
-        ("traceparent", Text),
-        ("tracestate", Text),
-        ("ctime_us", Int),
     ]);
     for account in accounts {
-        let [wait_hash, wait_code] = wait(account);
-        let [program_id, program_name, credit, target, reward, currency] = terms(account);
         let claim = &account.claim;
-        rows.push([
+        let signup = [
             account.user.domain_id.into(),
             account.user.hash.as_str().into(),
             account.code.as_str().into(),
@@ -83,23 +73,13 @@ fn new_accounts<'a>(accounts: impl Iterator<Item = &'a Account>) -> Rows {
             claim.indicator.as_ref().map(|hash| hash.as_str()).into(),
             claim.code.as_ref().map(|code| code.as_str()).into(),
             claim.program_id.into(),
-            wait_hash,
-            wait_code,
-            account.referrer.as_ref().map(|hash| hash.as_str()).into(),
-            program_id,
-            program_name,
-            credit,
-            target,
-            reward,
-            currency,
-            account.settled.map(|time| time.0).into(),
-            account.acquired.map(|time| time.0).into(),
             account.cause.source.as_str().into(),
             account.cause.id.as_str().into(),
             account.trace.parent.as_deref().into(),
             account.trace.state.as_deref().into(),
             account.created.0.into(),
-        ]);
+        ];
+        rows.extend(signup.into_iter().chain(state(account)));
     }
     rows
 }
@@ -121,36 +101,32 @@ fn changed_accounts<'a>(accounts: impl Iterator<Item = &'a Account>) -> Rows {
         ("acquired_us", Int),
     ]);
     for account in accounts {
-        let [wait_hash, wait_code] = wait(account);
-        let [program_id, program_name, credit, target, reward, currency] = terms(account);
-        rows.push([
-            account.user.domain_id.into(),
-            account.user.hash.as_str().into(),
-            wait_hash,
-            wait_code,
-            account.referrer.as_ref().map(|hash| hash.as_str()).into(),
-            program_id,
-            program_name,
-            credit,
-            target,
-            reward,
-            currency,
-            account.settled.map(|time| time.0).into(),
-            account.acquired.map(|time| time.0).into(),
-        ]);
+        let user = [account.user.domain_id.into(), account.user.hash.as_str().into()];
+        rows.extend(user.into_iter().chain(state(account)));
     }
     rows
 }
 
-fn terms(account: &Account) -> [Param; 6] {
+/// What changes about an account: the columns from `wait_hash` on.
+fn state(account: &Account) -> [Param; 11] {
+    let (wait_hash, wait_code) = match &account.wait {
+        Some(Wait::For(hash)) => (Some(hash.as_str()), None),
+        Some(Wait::Code(code)) => (None, Some(code.as_str())),
+        None => (None, None),
+    };
     let terms = account.terms.as_ref();
     [
+        wait_hash.into(),
+        wait_code.into(),
+        account.referrer.as_ref().map(|hash| hash.as_str()).into(),
         terms.map(|terms| terms.program_id).into(),
         terms.map(|terms| terms.program_name.as_str()).into(),
         minor(terms.map(|terms| terms.credit)),
         minor(terms.map(|terms| terms.target)),
         terms.map(|terms| terms.reward_percent_e4).into(),
         terms.map(|terms| terms.currency.as_str()).into(),
+        account.settled.map(|time| time.0).into(),
+        account.acquired.map(|time| time.0).into(),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! The worker `daily-records`: clicks and signups become one record per referral code and day
 //! (contract 2, promises of contract 1).
 //!
-//! A batch's events are folded into a [`tally::Tally`] (pure); [`write`] inserts the raw rows,
+//! A batch's events are folded into a [`tally::Tally`] (pure); [`mod@write`] inserts the raw rows,
 //! whose unique keys are the inbox, and adds to the records what the *new* rows amount to, in the
 //! same transaction. Counts add and addresses join a set, so order and batching do not matter.
 //!

@@ -23,7 +23,8 @@ pub struct ClickRow<'a> {
     pub click: &'a Click,
 }
 
-/// A signup's row; only signups with a code and an address are on a record.
+/// A signup's row. Only signups with a code and an address are on a record; the others are kept
+/// too, so that their names are used up here as well.
 #[derive(Debug, Clone, Copy)]
 pub struct SignupRow<'a> {
     /// Unique.
@@ -35,9 +36,9 @@ pub struct SignupRow<'a> {
     /// The day it counts on, in the tenant's zone.
     pub day: Day,
     /// The code it came with.
-    pub code: &'a Code,
+    pub code: Option<&'a Code>,
     /// Who registered.
-    pub email: &'a Email,
+    pub email: Option<&'a Email>,
 }
 
 /// Names a record, in the order in which records are locked.
@@ -56,7 +57,7 @@ pub struct RecordKey<'a> {
 pub struct Tally<'a> {
     /// All clicks, bots' too.
     pub clicks: Vec<ClickRow<'a>>,
-    /// Signups that are on a record.
+    /// All signups.
     pub signups: Vec<SignupRow<'a>>,
 }
 
@@ -73,9 +74,8 @@ impl<'a> Tally<'a> {
                     tally.clicks.push(ClickRow { key, domain_id, time, day, bot, click });
                 }
                 Data::Signup(signup) => {
-                    if let (Some(code), Some(email)) = (&signup.code, &signup.email) {
-                        tally.signups.push(SignupRow { key, domain_id, time, day, code, email });
-                    }
+                    let (code, email) = (signup.code.as_ref(), signup.email.as_ref());
+                    tally.signups.push(SignupRow { key, domain_id, time, day, code, email });
                 }
                 Data::Payment(_) => {}
             }
@@ -97,8 +97,10 @@ impl<'a> Tally<'a> {
             *records.entry(key).or_insert(0) += 1;
         }
         for row in self.signups.iter().filter(|row| new_signups.contains(&row.key)) {
-            let key = RecordKey { domain_id: row.domain_id, day: row.day, code: row.code };
-            records.entry(key).or_insert(0);
+            if let (Some(code), Some(_)) = (row.code, row.email) {
+                let key = RecordKey { domain_id: row.domain_id, day: row.day, code };
+                records.entry(key).or_insert(0);
+            }
         }
         records
     }
@@ -166,7 +168,7 @@ mod tests {
             signup("8", "2026-01-04T12:00:00Z", Some(CODE), None),
         ];
         let tally = Tally::of(&events, &BotList::default());
-        assert_eq!((tally.clicks.len(), tally.signups.len()), (5, 1));
+        assert_eq!((tally.clicks.len(), tally.signups.len()), (5, 3));
         let keys = |ids: &[&str]| ids.iter().map(|id| EventKey::new("/t", id)).collect();
         let records = tally.records(&keys(&["1", "2", "3", "4"]), &keys(&["6", "7", "8"]));
         let records: Vec<_> =

@@ -1,6 +1,6 @@
 //! A tally's one transaction: raw rows first (the inbox), then the records they move.
 use referral::{
-    domain::Micros,
+    domain::{Code, Email, Micros},
     store::{
         Param, Rows, Store, StoreError,
         rows::Kind::{Int, Text},
@@ -92,11 +92,11 @@ fn signups(tally: &Tally<'_>, now: Micros) -> Rows {
         rows.push([
             row.key.as_str().into(),
             row.domain_id.into(),
-            row.code.as_str().into(),
+            row.code.map(Code::as_str).into(),
             row.day.to_string().into(),
             row.time.0.into(),
-            row.email.spelling().into(),
-            row.email.key().into(),
+            row.email.map(Email::spelling).into(),
+            row.email.map(Email::key).into(),
             now.0.into(),
         ]);
     }
