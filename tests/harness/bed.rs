@@ -113,8 +113,12 @@ impl Bed {
             StoreSettings { url: database_url.clone(), connections_max: 3, migrate: true };
         let store = Store::connect(&settings).await.expect("a database");
         let over = CancellationToken::new();
-        let publisher =
-            Broker::new(BrokerSettings::new(&amqp_url, "tests")).publisher(over.clone());
+        let way = Broker::new(BrokerSettings::new(&amqp_url, "tests"));
+        // All queues are there before anybody can be stopped: RabbitMQ 3.10 to 3.13 loses the
+        // supervisor of its dead-lettering, and with it every later queue of the node, when a
+        // virtual host is deleted at the moment in which one of its queues is being made.
+        assert!(way.declare(&over).await.expect("the topology"), "declared");
+        let publisher = way.publisher(over.clone());
         let logs = Mutex::default();
         Self {
             database,
