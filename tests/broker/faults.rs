@@ -164,7 +164,7 @@ async fn an_alarm_stops_publishing_but_no_acknowledgement(node: &Node, site: &Si
     until("publishing times out", async || {
         let start = Instant::now();
         let blocked = publisher.publish(event("payment", "blocked")).await;
-        assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
         blocked == Err(PublishError::TimedOut)
     })
     .await;
@@ -197,7 +197,7 @@ async fn half_open_connections_are_noticed(node: &Node, site: &Site) {
     assert!(end.is_err());
     until("the publisher notices", async || !publisher.is_ready()).await;
     // Two heartbeats of ten seconds, and one to look.
-    assert!(start.elapsed() < Duration::from_secs(26), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
     tokio::task::block_in_place(|| node.run("resume", &["rabbitmq"]));
     let again = timeout(PATIENCE * 3, async {
         while publisher.publish(event("payment", "again")).await.is_err() {}

@@ -102,7 +102,8 @@ async fn without_a_broker_publishing_fails_soon_and_again() {
     for i in 0..3 {
         let start = Instant::now();
         results.push(publisher.publish(event("click", &i.to_string())).await);
-        assert!(start.elapsed() < Duration::from_secs(1));
+        // Less than a publish may take: it did not wait for that.
+        assert!(start.elapsed() < Duration::from_secs(4));
     }
     assert_eq!(results[0], Err(PublishError::TimedOut), "waits while it may be a moment's");
     assert!(matches!(results[2], Err(PublishError::Unavailable(_))), "{results:?}");
@@ -215,7 +216,7 @@ async fn a_requester_that_is_gone_fails_no_worker() {
         let start = Instant::now();
         let replied = worker.publish(Outgoing::reply(address, None, "[]")).await;
         assert_eq!(replied, Ok(()), "{address:?}");
-        assert!(start.elapsed() < Duration::from_secs(1), "{address:?}");
+        assert!(start.elapsed() < Duration::from_secs(4), "{address:?}");
     }
     assert_eq!(worker.publish(event("payment", "p")).await, Ok(()));
     assert!(worker.is_ready());

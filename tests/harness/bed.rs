@@ -231,6 +231,9 @@ impl Bed {
             for program in &mut programs {
                 program.start_again();
             }
+            for program in &programs {
+                program.ready().await;
+            }
         }
     }
 
