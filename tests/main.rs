@@ -11,6 +11,7 @@ mod exactly_once;
 mod forms;
 mod ingress;
 mod kill;
+mod kill_ingress;
 mod order;
 mod parking;
 mod replies;

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{
-        Bed, PATIENCE, Program, Receiver, eventually, http, messages::single, on_every_database,
-        receiver::Call,
+        Bed, Ingress, PATIENCE, Program, Receiver, eventually, http, messages::single,
+        on_every_database, receiver::Call,
     },
     model::fact::{Fact, Signup, click, payment, signup},
 };
@@ -39,12 +39,12 @@ async fn one_click_becomes_a_daily_record(bed: Arc<Bed>) {
     assert_eq!(answer.status(), 303);
     let target = answer.headers()["location"].to_str().unwrap();
     assert_eq!(target, format!("https://example.com/join?ref_code={CODE}"));
-    let today = ingress.record(CODE, 1).await;
+    let today = record_of(&ingress, CODE, 1).await;
     assert_eq!((&today["clicks"], &today["emails"]), (&json!(1), &json!([])));
 
     // A click of another day, which another publisher knows of, is another record.
     bed.publish(vec![message(&click(CODE).at("2025-06-01T23:59:59Z"))]).await;
-    let older = ingress.record(CODE, 2).await;
+    let older = record_of(&ingress, CODE, 2).await;
     assert_eq!((&older["date"], &older["clicks"]), (&json!("2025-06-01"), &json!(1)));
     let members: Vec<&str> = older.as_object().unwrap().keys().map(String::as_str).collect();
     for member in ["id", "ctime", "mtime", "date", "code", "emails", "clicks"] {
@@ -155,54 +155,14 @@ fn message(fact: &Fact) -> Outgoing {
     single(fact, "default")
 }
 
-/// The ingress, with the key of an administrator of the domain `default`.
-struct Ingress {
-    program: Program,
-    key: String,
-}
-
-impl Ingress {
-    async fn of(bed: &Bed, program: Program) -> Self {
-        const PASSWORD: &str = "correct horse battery staple";
-        let create = ["admin", "create", "root", "--domain", "default", "--password-stdin"];
-        bed.referral(&create, PASSWORD).await;
-        let mut ingress = Self { program, key: String::new() };
-        let login = json!({"domain": "default", "login": "root", "password": PASSWORD});
-        let (status, token) = ingress.post("/v1/auth/token", login).await;
-        assert_eq!(status, 200, "{token}");
-        token["key"].as_str().expect("a key").clone_into(&mut ingress.key);
-        ingress
-    }
-
-    async fn get(&self, path: &str) -> (u16, Value) {
-        self.call(reqwest::Method::GET, path, None).await
-    }
-
-    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
-        self.call(reqwest::Method::POST, path, Some(body)).await
-    }
-
-    async fn put(&self, path: &str, body: Value) -> (u16, Value) {
-        self.call(reqwest::Method::PUT, path, Some(body)).await
-    }
-
-    async fn call(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> (u16, Value) {
-        let request = http::client().request(method, self.program.url(path)).bearer_auth(&self.key);
-        let request = if let Some(body) = body { request.json(&body) } else { request };
-        let answer = request.send().await.unwrap();
-        let status = answer.status().as_u16();
-        (status, answer.json().await.unwrap_or(Value::Null))
-    }
-
-    /// The oldest record of a code once it has so many days.
-    async fn record(&self, code: &str, days: usize) -> Value {
-        eventually(&format!("{code} has {days} records"), PATIENCE, async || {
-            let (status, page) = self.get(&format!("/v1/referral?code={code}")).await;
-            match page["items"].as_array() {
-                Some(items) if items.len() == days => Ok(items[days - 1].clone()),
-                _ => Err(format!("{status} {page}")),
-            }
-        })
-        .await
-    }
+/// The oldest record of a code once it has so many days.
+async fn record_of(ingress: &Ingress, code: &str, days: usize) -> Value {
+    eventually(&format!("{code} has {days} records"), PATIENCE, async || {
+        let (status, page) = ingress.get(&format!("/v1/referral?code={code}")).await;
+        match page["items"].as_array() {
+            Some(items) if items.len() == days => Ok(items[days - 1].clone()),
+            _ => Err(format!("{status} {page}")),
+        }
+    })
+    .await
 }
