@@ -90,7 +90,7 @@ async fn visit(ingress: &RwLock<Ingress>, seen: &Seen) {
         seen.clicks_tried.fetch_add(1, Relaxed);
         match request.send().await {
             Ok(answer) if answer.status() == 200 => {
-                drop(seen.clicks_answered.fetch_add(1, Relaxed))
+                seen.clicks_answered.fetch_add(1, Relaxed);
             }
             _ => tokio::time::sleep(BREATH).await,
         }
