@@ -8,6 +8,7 @@ use std::{borrow::Cow, ops::Range};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::topology::KEY_BATCH;
 use crate::domain::{
     Bad, Data, Event, EventKey, EventType, Micros, Reason, Trace,
     event::{DEFAULT_DOMAIN, TEXT_MAX_CHARS},
@@ -22,8 +23,6 @@ pub const BATCH: &str = "application/cloudevents-batch+json";
 pub const BINARY: &str = "application/json";
 /// Most events in one message (contract 1).
 pub const BATCH_EVENTS_MAX: usize = 1000;
-/// The routing key of messages that mix types.
-pub const BATCH_KEY: &str = "batch";
 /// How far in the future an event's time may lie: 24 h.
 const FUTURE_MAX_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -189,7 +188,7 @@ fn check(envelope: &Envelope<'_>, routing_key: &str, now: Micros) -> Result<Even
     let Some(event_type) = EventType::parse(&kind) else {
         return Err(Bad::new(Reason::UnknownType, format!("type {kind:?} is not known")));
     };
-    if routing_key != BATCH_KEY && routing_key != event_type.routing_key() {
+    if routing_key != KEY_BATCH && routing_key != event_type.routing_key() {
         let detail = format!("type {kind} does not belong under the routing key {routing_key:?}");
         return Err(Bad::new(Reason::WrongKey, detail));
     }

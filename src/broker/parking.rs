@@ -5,7 +5,7 @@
 use sha2::{Digest, Sha256};
 use uuid::Builder;
 
-use super::{HeaderValue, Message, Outgoing, topology};
+use super::{HeaderValue, Message, Outgoing, envelope::SINGLE, topology};
 
 /// The most characters of `x-detail`; a longer sentence is cut.
 pub const MAX_DETAIL_CHARS: usize = 1_024;
@@ -13,8 +13,6 @@ pub const MAX_DETAIL_CHARS: usize = 1_024;
 /// The longest trace header that is kept, in bytes (a `tracestate` is 512 by the standard). What is
 /// longer would endanger the parking itself.
 const MAX_TRACE_BYTES: usize = 8 * 1024;
-
-const SINGLE: &str = "application/cloudevents+json";
 
 /// Which part of a message is parked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use lapin::{
 };
 
 use super::connection::Failure;
+use crate::domain::EventType;
 
 /// The topic exchange that takes every event.
 pub const EVENTS: &str = "referral.events";
@@ -40,11 +41,11 @@ pub const BILLING_DEAD: &str = "referral.billing.dead";
 pub const MAIL_DEAD: &str = "referral.mail.dead";
 
 /// Routing key of messages of clicks alone.
-pub const KEY_CLICK: &str = "click";
+pub const KEY_CLICK: &str = EventType::Click.routing_key();
 /// Routing key of messages of signups alone.
-pub const KEY_SIGNUP: &str = "signup";
+pub const KEY_SIGNUP: &str = EventType::Signup.routing_key();
 /// Routing key of messages of payments alone.
-pub const KEY_PAYMENT: &str = "payment";
+pub const KEY_PAYMENT: &str = EventType::Payment.routing_key();
 /// Routing key of batches that mix types.
 pub const KEY_BATCH: &str = "batch";
 /// Routing key, on [`WORK`], of deliveries.

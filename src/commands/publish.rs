@@ -16,6 +16,7 @@ use crate::{
         Broker, Outgoing, PublishError, Publisher,
         compose::{self, Draft},
         envelope::{self, Decoded, Incoming, SINGLE},
+        topology,
     },
     domain::{
         Bad, Code, Email, Event, EventType, Micros, Money, Trace, UserHash, event::DEFAULT_DOMAIN,
@@ -215,7 +216,7 @@ fn draft(what: What, now: Micros) -> Result<Draft, String> {
 pub(super) fn check(json: &str, now: Micros, message_bytes_max: usize) -> Result<Event, Bad> {
     let incoming = Incoming {
         content_type: Some(SINGLE),
-        routing_key: envelope::BATCH_KEY,
+        routing_key: topology::KEY_BATCH,
         body: json.as_bytes(),
         header: &|_| None,
     };

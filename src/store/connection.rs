@@ -96,11 +96,6 @@ impl<C: ConnectionTrait> Statements<C> {
         let statement = self.dialect.statement(template, rows, params);
         Ok(self.connection.execute_raw(statement).await?.rows_affected())
     }
-
-    /// Which database this is.
-    pub fn dialect(&self) -> Dialect {
-        self.dialect
-    }
 }
 
 impl Store {

@@ -22,7 +22,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use known::User;
 use referral::{
-    broker::{Outgoing, Publisher, topology::KEY_BILLING},
+    broker::{
+        Outgoing, Publisher,
+        topology::{KEY_BILLING, KEY_CLICK},
+    },
     clock::Clock,
     domain::{EventKey, EventType},
     store::{Store, StoreError},
@@ -124,7 +127,7 @@ impl Worker for Credits {
     }
 
     fn answers_for(routing_key: &str) -> bool {
-        routing_key != "click"
+        routing_key != KEY_CLICK
     }
 
     async fn apply(&self, events: &[Placed], wanted: &[EventKey]) -> Result<Applied, StoreError> {

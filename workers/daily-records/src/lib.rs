@@ -10,6 +10,7 @@ pub mod tally;
 mod write;
 
 use referral::{
+    broker::topology::{KEY_BATCH, KEY_PAYMENT, KEY_SIGNUP},
     clock::Clock,
     domain::{EventKey, EventType, bot::BotList},
     store::{Store, StoreError},
@@ -39,7 +40,7 @@ impl Worker for DailyRecords {
     }
 
     fn answers_for(routing_key: &str) -> bool {
-        !matches!(routing_key, "signup" | "payment" | "batch")
+        !matches!(routing_key, KEY_SIGNUP | KEY_PAYMENT | KEY_BATCH)
     }
 
     async fn apply(&self, events: &[Placed], wanted: &[EventKey]) -> Result<Applied, StoreError> {
