@@ -1,9 +1,13 @@
 //! The ingress over real HTTP, on a real broker and SQLite: contracts 2 and 5.
 //!
-//! The ingress runs in this process; where an answer needs the credits worker, that is the real one. What other programs
-//! write is put into their tables directly.
+//! The ingress runs in this process; where an answer needs the credits worker, that is the real one.
+//! What other programs write is put into their tables directly. `conform` checks every answer against
+//! the OpenAPI document.
 mod access;
+mod conform;
+mod document;
 mod link;
+mod matrix;
 mod programmes;
 mod records;
 mod register;
@@ -171,13 +175,16 @@ impl House {
 
     /// A body that begins with `{` is JSON, any other a form.
     async fn call_as(&self, key: &str, method: Method, path: &str, body: &str) -> Answer {
-        let mut request = client().request(method, format!("{}{path}", self.base)).bearer_auth(key);
+        let url = format!("{}{path}", self.base);
+        let mut request = client().request(method.clone(), url).bearer_auth(key);
         if !body.is_empty() {
             let form = "application/x-www-form-urlencoded";
             let kind = if body.starts_with('{') { "application/json" } else { form };
             request = request.header("content-type", kind).body(body.to_owned());
         }
-        Answer::of(request.send().await.unwrap()).await
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        conform::check(method.as_str(), path, &answer);
+        answer
     }
 
     async fn get(&self, path: &str) -> Answer {

@@ -62,6 +62,22 @@ fn axum_is_known_to_the_ingress_only() {
     only_in(&["axum::", "use axum"], &rooms);
 }
 
+/// So that no route is missing in the OpenAPI document: they are made of documented handlers only.
+#[test]
+fn routes_are_made_of_documented_handlers_only() {
+    let rooms = [
+        "src/ingress/openapi.rs",
+        "src/commands/demo/",
+        "tests/harness/receiver.rs",
+        "tests/tidy.rs",
+    ];
+    only_in(&[".route(", "route_service(", "nest(", "axum::routing"], &rooms);
+    only_in(
+        &["utoipa::", "utoipa_axum::", "utoipa_swagger_ui::"],
+        &["src/ingress/", "tests/tidy.rs"],
+    );
+}
+
 #[test]
 fn reqwest_is_known_to_billing_and_the_commands_only() {
     only_in(&["reqwest::", "use reqwest"], &["workers/billing/", "src/commands/", "tests/"]);

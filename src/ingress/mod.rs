@@ -5,13 +5,14 @@
 //!
 //! Reading order: [`serve`] (connections), this file (the routes), [`auth`] and [`throttle`] (who
 //! may), [`fields`] (what came), [`group`] (what is published), [`rcp`] and [`getup`] (the
-//! dialects), [`events`], [`problem`] (refusals).
+//! dialects), [`events`], [`problem`] (refusals), [`openapi`] (the document).
 pub mod auth;
 pub mod client;
 pub mod events;
 pub mod fields;
 pub mod getup;
 pub mod group;
+pub mod openapi;
 pub mod problem;
 pub mod rcp;
 pub mod serve;
@@ -23,6 +24,7 @@ use axum::{Router, middleware};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use self::{
@@ -185,14 +187,21 @@ fn router(parts: Parts) -> Router {
         store: parts.store,
         clock: parts.clock,
     }));
-    Router::new()
-        .merge(rcp::routes())
-        .merge(getup::routes())
-        .merge(events::routes())
+    let (routes, _) = documented().split_for_parts();
+    routes
         .fallback(async || Refusal::not_found("there is nothing at this path"))
         .layer(middleware::from_fn(problem::render))
         .layer(tower_http::catch_panic::CatchPanicLayer::new())
         .with_state(app)
+}
+
+/// All routes, each with its part of the document.
+fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .merge(rcp::routes())
+        .merge(getup::routes())
+        .merge(events::routes())
+        .merge(openapi::routes())
 }
 
 async fn watch_readiness(

@@ -7,12 +7,13 @@ use std::borrow::Cow;
 
 use axum::{
     Json,
-    extract::Request,
-    http::{HeaderValue, StatusCode, header},
+    extract::{FromRequestParts, Path, Request},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{broker::PublishError, credentials::CredentialError, store::StoreError};
 
@@ -113,25 +114,51 @@ impl IntoResponse for Refusal {
 }
 
 /// RFC 9457.
-#[derive(Serialize)]
-struct Problem<'a> {
+#[derive(Serialize, ToSchema)]
+pub struct Problem<'a> {
+    /// `about:blank`: the status says it all
     r#type: &'static str,
+    /// The status in words
     title: &'a str,
     status: u16,
+    /// One sentence, which begins with the member at fault where there is one
     detail: &'a str,
+    /// The member of the request that is at fault
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     field: Option<&'a str>,
 }
 
-/// Contract 5.
-#[derive(Serialize)]
-struct Plain<'a> {
+/// A refusal outside `/v1`
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub struct Plain<'a> {
+    /// One sentence, which begins with the member at fault where there is one
     error: &'a str,
+}
+
+/// Whether refusals of this path are problem documents.
+pub fn is_problem(path: &str) -> bool {
+    path.starts_with("/v1/")
+}
+
+/// The one member of a path, percent-decoded.
+pub struct InPath(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for InPath {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(member)) => Ok(Self(member)),
+            Err(_) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the path is not UTF-8")),
+        }
+    }
 }
 
 /// Middleware: gives every refusal its body.
 pub async fn render(request: Request, next: Next) -> Response {
-    let is_problem = request.uri().path().starts_with("/v1/");
+    let is_problem = is_problem(request.uri().path());
     let mut response = next.run(request).await;
     let status = response.status();
     let refusal = response.extensions_mut().remove::<Refusal>();

@@ -5,17 +5,19 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{Answer, House, client};
+use super::{Answer, House, client, conform};
 
 const CODE: &str = "b4b9e071006f409d8e6d";
 const QUEUE: &str = "referral.daily-records";
 
 async fn follow(house: &House, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
-    let mut request = client().request(method, format!("{}{path}", house.base));
+    let mut request = client().request(method.clone(), format!("{}{path}", house.base));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    Answer::of(request.send().await.unwrap()).await
+    let answer = Answer::of(request.send().await.unwrap()).await;
+    conform::check(method.as_str(), path, &answer);
+    answer
 }
 
 async fn register(house: &House) {

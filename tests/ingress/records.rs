@@ -46,6 +46,10 @@ async fn a_code_belongs_to_one_email_of_one_domain() {
     assert_eq!(house.get("/v1/referral").await.json()["total"], 0, "not stored");
 }
 
+fn record_id(day: &str, code: &str) -> String {
+    format!("00000000-0000-4000-8000-{}{:04x}", day.replace('-', ""), code.as_bytes()[0])
+}
+
 /// Records as the worker leaves them: three days of one code, one of another, one of a third that
 /// nobody has registered.
 async fn fill(house: &House) {
@@ -61,7 +65,7 @@ async fn fill(house: &House) {
         ("2024-07-29", "aaaaaaaaaaaaaaaaaaaa", 2),
         ("2024-07-29", "nnnnnnnnnnnnnnnnnnnn", 9),
     ] {
-        let id = format!("{day}-{code}");
+        let id = record_id(day, code);
         let params = vec![domain_id.into(), day.into(), code.into(), id.into(), i64::into(clicks)];
         house.sql(RECORD, params).await;
     }
@@ -111,7 +115,8 @@ async fn records_are_shown_newest_first_with_each_address_once() {
 
     let one = house.get(&format!("/v1/referral?date=2024-07-29&code={CODE}")).await;
     let expected = format!(
-        r#"{{"items":[{{"id":"2024-07-29-{CODE}","ctime":"2024-07-29T14:52:25.426324+03:00","mtime":"2024-07-29T14:52:25.428960+03:00","date":"2024-07-29","code":"{CODE}","emails":["a@example.com","B@example.com","late@example.com"],"clicks":1}}],"limit":10,"total":1}}"#
+        r#"{{"items":[{{"id":"{}","ctime":"2024-07-29T14:52:25.426324+03:00","mtime":"2024-07-29T14:52:25.428960+03:00","date":"2024-07-29","code":"{CODE}","emails":["a@example.com","B@example.com","late@example.com"],"clicks":1}}],"limit":10,"total":1}}"#,
+        record_id("2024-07-29", CODE)
     );
     assert_eq!(one.text, expected);
 }

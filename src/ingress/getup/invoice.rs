@@ -1,15 +1,16 @@
 //! `PUT /invoice/user/<user_hash>/` (contract 5): a payment with the payer's cumulative total.
 use axum::{
-    Json, Router,
-    extract::{Path, State},
+    Json,
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::put,
 };
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{accepted, both, credit_number};
+use super::{Accepted, accepted, both, credit_number};
 use crate::{
     domain::{EventType, Money, UserHash},
     ingress::{
@@ -17,25 +18,53 @@ use crate::{
         auth::Caller,
         client::Client,
         fields::{Fields, missing},
-        problem::Refusal,
+        openapi::Amount,
+        problem::{InPath, Refusal},
     },
     store::accounts,
 };
 
-pub fn routes() -> Router<App> {
-    both("/invoice/user/{user_hash}", put(pay))
+pub fn routes() -> OpenApiRouter<App> {
+    both(routes!(pay))
 }
 
-#[derive(Serialize)]
+/// What the payer has paid so far
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation; read by name from JSON or a form")]
+#[schema(example = json!({"total_amount_paid": "25.00"}))]
+struct Invoice {
+    /// The cumulative total, in the domain's currency
+    total_amount_paid: Amount,
+}
+
+/// What the referrer was granted for this payer
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"acquired_credit": 25.0}))]
 struct Acquired {
+    /// The programme's `target_value` once the payer's total has reached it, on every such call; else 0
+    #[schema(value_type = f64)]
     acquired_credit: Box<RawValue>,
 }
 
+/// A payment, as the payer's cumulative total
+///
+/// Safe to repeat: the largest total counts, and the credit is granted once.
+#[utoipa::path(put, path = "/invoice/user/{user_hash}/", tag = "getup", operation_id = "pay",
+    security(("bearer" = [])),
+    params(("user_hash" = String, Path, description = "The payer", example = "bob")),
+    request_body(content((Invoice = "application/json"), (Invoice = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 200, description = "Counted", body = Acquired),
+        (status = 202, description = "Published; the outcome was not known within `REPLY_TIMEOUT`", body = Accepted,
+            headers(("Location" = String, description = "Where the outcome will be"))),
+        (status = 404, description = "user not found"),
+        (status = 422, description = "total_amount_paid: not a number from 0 with at most 2 decimals"),
+    ))]
 async fn pay(
     State(app): State<App>,
     caller: Caller,
     client: Client,
-    Path(user_hash): Path<String>,
+    InPath(user_hash): InPath,
     fields: Fields,
 ) -> Result<Response, Refusal> {
     let domain = &caller.domain;

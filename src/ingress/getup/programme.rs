@@ -1,11 +1,12 @@
 //! `/program/` and `/program/<id>/` (contract 5).
 use axum::{
-    Json, Router,
-    extract::{Path, State},
+    Json,
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::get,
 };
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     both,
@@ -17,7 +18,8 @@ use crate::{
         App,
         auth::Caller,
         fields::{Fields, missing},
-        problem::Refusal,
+        openapi::Amount,
+        problem::{InPath, Refusal},
     },
     store::{
         programmes::{self, Terms},
@@ -28,11 +30,51 @@ use crate::{
 /// Longest name, in characters.
 const NAME_MAX_CHARS: usize = 253;
 
-pub fn routes() -> Router<App> {
-    both("/program", get(list).post(create))
-        .merge(both("/program/{id}", get(show).put(change).delete(remove)))
+pub fn routes() -> OpenApiRouter<App> {
+    both(routes!(list, create)).merge(both(routes!(show, change, remove)))
 }
 
+/// The terms of a new programme
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation; read by name from JSON or a form")]
+#[schema(example = json!({"name": "Default", "credit_value": 10, "target_value": "25.00"}))]
+struct NewProgramme {
+    #[schema(min_length = 1, max_length = 253)]
+    name: String,
+    /// What the referred user gets at signup
+    credit_value: Amount,
+    /// What the referrer gets, once the referred user's payments reach it
+    target_value: Amount,
+    /// Share of each payment for the referrer, 0 to 100 with at most 4 decimals
+    #[schema(nullable = false)]
+    reward_percent: Option<Amount>,
+}
+
+/// What is given is changed
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation; read by name from JSON or a form")]
+#[schema(example = json!({"credit_value": 0}))]
+struct ChangedProgramme {
+    #[schema(nullable = false, min_length = 1, max_length = 253)]
+    name: Option<String>,
+    /// A given 0 counts
+    #[schema(nullable = false)]
+    credit_value: Option<Amount>,
+    /// A given 0 counts
+    #[schema(nullable = false)]
+    target_value: Option<Amount>,
+    #[schema(nullable = false)]
+    reward_percent: Option<Amount>,
+}
+
+/// Makes a programme
+#[utoipa::path(post, path = "/program/", tag = "getup", operation_id = "create_programme",
+    security(("bearer" = [])),
+    request_body(content((NewProgramme = "application/json"), (NewProgramme = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 201, description = "The programme", body = ShownProgramme),
+        (status = 422, description = "A bad or missing value; the error names it"),
+    ))]
 async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -49,6 +91,10 @@ async fn create(
     Ok((StatusCode::CREATED, Json(shown(&app, &caller, made))).into_response())
 }
 
+/// All programmes of the domain
+#[utoipa::path(get, path = "/program/", tag = "getup", operation_id = "programmes",
+    security(("bearer" = [])),
+    responses((status = 200, description = "In order of their ids", body = Vec<ShownProgramme>)))]
 async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -57,19 +103,40 @@ async fn list(
     Ok(Json(all.into_iter().map(|one| shown(&app, &caller, one)).collect()))
 }
 
+/// One programme
+#[utoipa::path(get, path = "/program/{id}/", tag = "getup", operation_id = "programme",
+    security(("bearer" = [])),
+    params(("id" = i64, Path, description = "The programme's id", example = 1)),
+    responses(
+        (status = 200, description = "The programme", body = ShownProgramme),
+        (status = 404, description = "ID not found"),
+    ))]
 async fn show(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    InPath(id): InPath,
 ) -> Result<Json<ShownProgramme>, Refusal> {
     let found = find(&app, &caller, &id).await?;
     Ok(Json(shown(&app, &caller, found)))
 }
 
+/// Changes a programme
+///
+/// Users who are registered already keep the terms they registered under.
+#[utoipa::path(put, path = "/program/{id}/", tag = "getup", operation_id = "change_programme",
+    security(("bearer" = [])),
+    params(("id" = i64, Path, description = "The programme's id", example = 1)),
+    request_body(content((ChangedProgramme = "application/json"),
+        (ChangedProgramme = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 200, description = "The programme as it is now", body = ShownProgramme),
+        (status = 404, description = "ID not found"),
+        (status = 422, description = "A bad value; the error names it"),
+    ))]
 async fn change(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    InPath(id): InPath,
     fields: Fields,
 ) -> Result<Json<ShownProgramme>, Refusal> {
     let given = Given::read(&fields)?;
@@ -83,10 +150,19 @@ async fn change(
     Ok(Json(shown(&app, &caller, changed)))
 }
 
+/// Removes a programme
+#[utoipa::path(delete, path = "/program/{id}/", tag = "getup", operation_id = "remove_programme",
+    security(("bearer" = [])),
+    params(("id" = i64, Path, description = "The programme's id", example = 1)),
+    responses(
+        (status = 204, description = "Removed"),
+        (status = 404, description = "ID not found"),
+        (status = 409, description = "Users are registered under it"),
+    ))]
 async fn remove(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    InPath(id): InPath,
 ) -> Result<StatusCode, Refusal> {
     let found = find(&app, &caller, &id).await?;
     if programmes::remove(&app.store, caller.domain.id, found.id).await? {

@@ -4,15 +4,19 @@
 //! A repeat is safe: it is answered from the account that the first one made. Two equal requests
 //! at once are settled by the worker, whose `duplicate` is 200 like the repeat.
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::post,
 };
 use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{accepted, both, shapes};
+use super::{
+    Accepted, accepted, both,
+    shapes::{self, ShownUser},
+};
 use crate::{
     domain::{Email, EventType, UserHash},
     ingress::{App, auth::Caller, client::Client, fields::Fields, group::Reply, problem::Refusal},
@@ -22,8 +26,27 @@ use crate::{
     },
 };
 
-pub fn routes() -> Router<App> {
-    both("/register", post(register))
+pub fn routes() -> OpenApiRouter<App> {
+    both(routes!(register))
+}
+
+/// Who refers whom
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation; read by name from JSON or a form")]
+#[schema(example = json!({"user_indicator": "alice", "user_indicated": "bob", "email": "bob@example.com"}))]
+struct Registration {
+    /// The existing referrer
+    #[schema(min_length = 1, max_length = 253, pattern = "^[!-~]+$")]
+    user_indicator: String,
+    /// The new user
+    #[schema(min_length = 1, max_length = 253, pattern = "^[!-~]+$")]
+    user_indicated: String,
+    /// The programme [default: the referrer's, else the domain's first]
+    #[schema(nullable = false)]
+    referral_program_id: Option<i64>,
+    /// The new user's address
+    #[schema(nullable = false, format = Email, max_length = 254)]
+    email: Option<String>,
 }
 
 /// What is asked for.
@@ -50,6 +73,22 @@ impl Wanted {
     }
 }
 
+/// Registers a referred user
+///
+/// Safe to repeat.
+#[utoipa::path(post, path = "/register/", tag = "getup", operation_id = "register",
+    security(("bearer" = [])),
+    request_body(content((Registration = "application/json"), (Registration = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 200, description = "Registered before, just so", body = ShownUser),
+        (status = 201, description = "Registered", body = ShownUser),
+        (status = 202, description = "Published; the outcome was not known within `REPLY_TIMEOUT`", body = Accepted,
+            headers(("Location" = String, description = "Where the outcome will be"))),
+        (status = 404, description = "user_indicator not found, or referral_program_id not found"),
+        (status = 409, description = "The user exists with another referrer, or refers to itself"),
+        (status = 412, description = "A hash is missing"),
+        (status = 422, description = "A bad value; the error names it"),
+    ))]
 async fn register(
     State(app): State<App>,
     caller: Caller,

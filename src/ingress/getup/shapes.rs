@@ -1,6 +1,7 @@
 //! What programmes and users look like in answers, members in contract 5's order.
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::{
     domain::Money,
@@ -10,15 +11,26 @@ use crate::{
     },
 };
 
-/// A programme.
-#[derive(Serialize)]
+/// A programme
+#[derive(Serialize, ToSchema)]
+#[schema(as = Programme, example = json!({
+    "id": 1, "name": "Default", "credit_value": 10.0, "target_value": 25.0, "link": "http://127.0.0.1:8080/program/1",
+    "reward_percent": 0.0, "currency": "USD",
+}))]
 pub struct ShownProgramme {
     id: i64,
     name: String,
+    /// What the referred user gets at signup
+    #[schema(value_type = f64)]
     credit_value: Box<RawValue>,
+    /// What the referrer gets, once the referred user's payments reach it
+    #[schema(value_type = f64)]
     target_value: Box<RawValue>,
     link: String,
+    /// Share of each payment for the referrer
+    #[schema(value_type = f64)]
     reward_percent: Box<RawValue>,
+    /// ISO 4217: the domain's
     currency: String,
 }
 
@@ -55,25 +67,41 @@ fn percent(e4: i64) -> Box<RawValue> {
     RawValue::from_string(text).unwrap_or_else(|_| Money::ZERO.json_number())
 }
 
-/// A user. `id` is the id of the event they registered with.
-#[derive(Serialize)]
+/// A user
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
 pub struct ShownUser {
+    /// The id of the event they registered with
     id: String,
+    #[schema(example = "bob")]
     hash: String,
+    /// The terms they registered under; null while the referrer waits for terms
+    #[schema(required = true)]
     referral_program: Option<ShownProgramme>,
+    /// Who referred them
+    #[schema(required = true)]
     user_indicator: Option<ShownReferrer>,
-    /// Whether a payment of this user may still earn the referrer the acquired credit.
+    /// Whether a payment of this user may still earn the referrer the acquired credit
     is_generates_even: bool,
+    /// Their own referral code
+    #[schema(example = "F8SDBZZGodXFHmZbN5cX")]
     code: String,
 }
 
-/// A user's referrer: the same shape, without a referrer of its own.
-#[derive(Serialize)]
-struct ShownReferrer {
+/// A user's referrer: the same shape, without a referrer of its own
+#[derive(Serialize, ToSchema)]
+#[schema(as = Indicator)]
+pub struct ShownReferrer {
+    /// The id of the event they registered with
     id: String,
+    #[schema(example = "alice")]
     hash: String,
+    /// The terms they registered under
+    #[schema(required = true)]
     referral_program: Option<ShownProgramme>,
     is_generates_even: bool,
+    /// Their own referral code
+    #[schema(example = "aaaaaaaaaaaaaaaaaaaa")]
     code: String,
 }
 

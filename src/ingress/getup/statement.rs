@@ -1,11 +1,9 @@
 //! `GET /statement/<user_hash>/` (contract 5): a user's sums and the entries they are made of.
-use axum::{
-    Json, Router,
-    extract::{Path, State},
-    routing::get,
-};
+use axum::{Json, extract::State};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     both,
@@ -13,48 +11,94 @@ use super::{
 };
 use crate::{
     domain::Money,
-    ingress::{App, auth::Caller, problem::Refusal},
+    ingress::{
+        App,
+        auth::Caller,
+        problem::{InPath, Refusal},
+    },
     store::accounts::{self, Entry},
 };
 
-pub fn routes() -> Router<App> {
-    both("/statement/{user_hash}", get(show))
+pub fn routes() -> OpenApiRouter<App> {
+    both(routes!(show))
 }
 
-#[derive(Serialize)]
+/// A user's credits; sums are in `currency`
+#[derive(Serialize, ToSchema)]
 struct Statement {
-    /// The misspelling is part of the interface.
+    /// What referred users may still earn; the misspelling is part of the interface
+    #[schema(value_type = f64, example = 50.0)]
     potencial_credit: Box<RawValue>,
+    /// The terms that the user registered under; null for one without
+    #[schema(required = true)]
     referral_program: Option<ShownProgramme>,
+    /// The user's own referral code
+    #[schema(example = "F8SDBZZGodXFHmZbN5cX")]
     code: String,
+    /// What referred users have earned
+    #[schema(value_type = f64, example = 25.0)]
     acquired_credit: Box<RawValue>,
+    /// What the user got for registering
+    #[schema(value_type = f64, example = 10.0)]
     signup_credit: Box<RawValue>,
+    /// Shares of the payments of referred users
+    #[schema(value_type = f64, example = 0.0)]
     reward: Box<RawValue>,
+    /// ISO 4217
+    #[schema(example = "USD")]
     currency: String,
+    /// Oldest first
     entries: Vec<ShownEntry>,
 }
 
-#[derive(Serialize)]
+/// A line of the ledger
+#[derive(Serialize, ToSchema)]
+#[schema(as = Entry)]
 struct ShownEntry {
+    #[schema(value_type = uuid::Uuid)]
     id: String,
+    /// `signup_credit`, `potential_credit` or `acquired_credit`
+    #[schema(example = "acquired_credit")]
     kind: String,
+    /// A decimal string
+    #[schema(example = "25.00", pattern = r"^[0-9]+\.[0-9]{2}$")]
     amount: String,
+    /// ISO 4217
+    #[schema(example = "USD")]
     currency: String,
+    /// With the domain's UTC offset
+    #[schema(format = DateTime)]
     time: String,
+    /// Through whom
+    #[schema(example = "bob")]
     referred_user_hash: String,
+    /// The signup and, where one was needed, the payment
     causes: Vec<Cause>,
 }
 
-#[derive(Serialize)]
+/// An event
+#[derive(Serialize, ToSchema)]
 struct Cause {
+    /// CloudEvents `source`
+    #[schema(example = "/referral/ingress")]
     source: String,
+    /// CloudEvents `id`
+    #[schema(example = "01935a5e-8f0b-7c3a-9d2e-4b5f6a7c8d9e")]
     id: String,
 }
 
+/// A user's credits and the entries they are made of
+#[utoipa::path(get, path = "/statement/{user_hash}/", tag = "getup", operation_id = "statement",
+    security(("bearer" = [])),
+    params(("user_hash" = String, Path, description = "The user", example = "alice")),
+    responses(
+        (status = 200, description = "The statement", body = Statement),
+        (status = 404, description = "user not found"),
+    ))]
 async fn show(
     State(app): State<App>,
     caller: Caller,
-    Path(user_hash): Path<String>,
+    InPath(user_hash): InPath,
 ) -> Result<Json<Statement>, Refusal> {
     let domain = &caller.domain;
     let account = accounts::account(&app.store, domain.id, &user_hash).await?;

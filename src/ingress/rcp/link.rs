@@ -3,19 +3,19 @@
 //! An answered click is never lost: until the durable spool is there, a click that the broker did
 //! not confirm is answered 503 with `Retry-After`.
 use axum::{
-    Router,
     extract::{RawQuery, State},
     http::{HeaderMap, Method, header},
     response::{Html, IntoResponse, Redirect, Response},
-    routing::get,
 };
 use serde_json::json;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     domain::{Code, EventType},
     ingress::{
         App,
         client::{self, Client},
+        openapi::both,
         problem::Refusal,
     },
     store::codes,
@@ -24,10 +24,22 @@ use crate::{
 /// The built-in page; it is the same whatever the code.
 const PAGE: &str = include_str!("register.html");
 
-pub fn routes() -> Router<App> {
-    Router::new().route("/register", get(follow)).route("/register/", get(follow))
+pub fn routes() -> OpenApiRouter<App> {
+    both(routes!(follow))
 }
 
+/// The referral link
+///
+/// A visit is a click; a `HEAD`, a prefetch, or an unknown code is none, with the same answer.
+#[utoipa::path(get, path = "/register", tag = "rcp", operation_id = "follow",
+    params(("ref_code" = Option<String>, Query, description = "The referral code", nullable = false, example = "b4b9e071006f409d8e6d")),
+    responses(
+        (status = 200, description = "The built-in page, where `REGISTER_URL` is not set", body = String,
+            content_type = "text/html"),
+        (status = 303, description = "To `REGISTER_URL`, with `ref_code` kept",
+            headers(("Location" = String, description = "Where to register"))),
+        (status = 503, description = "The click could not be kept: safe to repeat"),
+    ))]
 async fn follow(
     State(app): State<App>,
     client: Client,

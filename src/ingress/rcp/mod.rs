@@ -3,11 +3,11 @@ mod link;
 mod referral;
 mod token;
 
-use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
 
 use super::App;
 
 /// The dialect's routes.
-pub fn routes() -> Router<App> {
-    Router::new().merge(token::routes()).merge(referral::routes()).merge(link::routes())
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().merge(token::routes()).merge(referral::routes()).merge(link::routes())
 }

@@ -1,13 +1,15 @@
 //! `PUT /v1/referral/{code}` and `GET /v1/referral` (contract 2).
+#![expect(unused_qualifications, reason = "written by utoipa's macros")]
 use axum::{
-    Json, Router,
-    extract::{Path, RawQuery, State},
+    Json,
+    extract::{RawQuery, State},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, put},
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     domain::{Code, Micros},
@@ -15,7 +17,7 @@ use crate::{
         App,
         auth::Caller,
         fields::{Fields, missing},
-        problem::Refusal,
+        problem::{InPath, Refusal},
     },
     store::{
         codes::{self, Registered},
@@ -28,19 +30,35 @@ use crate::{
 const LIMIT_DEFAULT: i64 = 10;
 const LIMIT_MAX: i64 = 1000;
 
-pub fn routes() -> Router<App> {
-    Router::new().route("/v1/referral/{code}", put(register)).route("/v1/referral", get(list))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(register)).routes(routes!(list))
 }
 
-/// A record, members in contract 2's order.
-#[derive(Serialize)]
+/// One record per code and day
+#[derive(Serialize, ToSchema)]
+#[schema(as = Record, example = json!({
+    "id": "3fa85f64-5717-4562-b3fc-2c963f66afa6", "ctime": "2024-07-29T14:52:25.426324+03:00",
+    "mtime": "2024-07-29T14:52:25.428960+03:00", "date": "2024-07-29", "code": "b4b9e071006f409d8e6d",
+    "emails": ["a@example.com"], "clicks": 1,
+}))]
 struct Shown {
+    #[schema(value_type = uuid::Uuid)]
     id: String,
+    /// When the record appeared, with the domain's UTC offset
+    #[schema(format = DateTime)]
     ctime: String,
+    /// When it last changed
+    #[schema(format = DateTime)]
     mtime: String,
+    /// In the domain's time zone
+    #[schema(format = Date)]
     date: String,
+    #[schema(pattern = "^[0-9A-Za-z]{20}$")]
     code: String,
+    /// Who registered that day through the code, each once
     emails: Vec<String>,
+    /// Link follows of that day, without bots
+    #[schema(minimum = 0)]
     clicks: i64,
 }
 
@@ -50,10 +68,36 @@ fn shown(record: Record, domain: &Domain) -> Shown {
     Shown { id, ctime, mtime, date, code, emails, clicks }
 }
 
+/// Whose code it is
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation; read by name from JSON or a form")]
+#[schema(example = json!({"email": "a@example.com"}))]
+struct Referrer {
+    /// The referrer is the user with this address
+    #[schema(format = Email, max_length = 254)]
+    email: String,
+    /// The programme of those who come with the code; replaces one given earlier
+    #[schema(nullable = false)]
+    program_id: Option<i64>,
+}
+
+/// Registers a referral code
+///
+/// Safe to repeat. Events that came for the code before it was registered count.
+#[utoipa::path(put, path = "/v1/referral/{code}", tag = "rcp", operation_id = "register_code",
+    security(("bearer" = [])),
+    params(("code" = String, Path, description = "20 characters `[0-9A-Za-z]`", example = "b4b9e071006f409d8e6d")),
+    request_body(content((Referrer = "application/json"), (Referrer = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 200, description = "Registered before, with the same e-mail: the record of today", body = Shown),
+        (status = 201, description = "Registered: the record of today", body = Shown),
+        (status = 409, description = "The code belongs to another e-mail or another domain"),
+        (status = 422, description = "The code is not 20 characters, the e-mail is not one, or there is no such programme"),
+    ))]
 async fn register(
     State(app): State<App>,
     caller: Caller,
-    Path(code): Path<String>,
+    InPath(code): InPath,
     fields: Fields,
 ) -> Result<Response, Refusal> {
     let domain = &caller.domain;
@@ -101,13 +145,47 @@ fn empty(domain: &Domain, code: &Code, date: String, now: Micros) -> Record {
     }
 }
 
-#[derive(Serialize)]
+/// A page of records
+#[derive(Serialize, ToSchema)]
+#[schema(as = Records)]
 struct Page {
+    /// Newest day first, then by code
     items: Vec<Shown>,
+    /// Most records of a page
     limit: i64,
+    /// Records on all pages
     total: i64,
 }
 
+/// Which records; they combine
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documentation; read by name from the query")]
+struct Query {
+    /// The referrer's address
+    #[param(format = Email, nullable = false, example = "a@example.com")]
+    email: Option<String>,
+    /// `YYYY-MM-DD`
+    #[param(format = Date, nullable = false, example = "2024-07-29")]
+    date: Option<String>,
+    /// The referral code
+    #[param(pattern = "^[0-9A-Za-z]{20}$", nullable = false, example = "b4b9e071006f409d8e6d")]
+    code: Option<String>,
+    /// From 1
+    #[param(minimum = 1, nullable = false, default = 1)]
+    page: Option<i64>,
+    /// Most records of a page
+    #[param(minimum = 1, maximum = 1000, nullable = false, default = 10)]
+    limit: Option<i64>,
+}
+
+/// The domain's daily records
+#[utoipa::path(get, path = "/v1/referral", tag = "rcp", operation_id = "records",
+    security(("bearer" = [])), params(Query),
+    responses(
+        (status = 200, description = "A page of records", body = Page),
+        (status = 422, description = "A bad filter or bound; `field` names it"),
+    ))]
 async fn list(
     State(app): State<App>,
     caller: Caller,

@@ -1,12 +1,13 @@
 //! `POST /v1/auth/token` and `DELETE /v1/auth/token/{id}` (contract 2).
 use axum::{
-    Json, Router,
-    extract::{Path, State},
+    Json,
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{delete, post},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
         auth::{self, Caller},
         client::Client,
         fields::Fields,
-        problem::Refusal,
+        problem::{InPath, Refusal},
     },
     store::access::{self, NewToken},
 };
@@ -26,21 +27,66 @@ pub const TTL_DEFAULT_SECONDS: i64 = 1_314_000;
 /// The longest: a year.
 pub const TTL_MAX_SECONDS: i64 = 365 * 24 * 60 * 60;
 
-pub fn routes() -> Router<App> {
-    Router::new().route("/v1/auth/token", post(issue)).route("/v1/auth/token/{id}", delete(revoke))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(issue)).routes(routes!(revoke))
 }
 
-/// A new token; its key is shown this once.
-#[derive(Serialize)]
+/// Who wants a token
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation; read by name from JSON or a form")]
+#[schema(example = json!({"domain": "default", "login": "ada", "password": "correct horse battery staple", "ttl": 1_314_000}))]
+struct Credentials {
+    #[schema(max_length = 2048)]
+    domain: String,
+    #[schema(max_length = 2048)]
+    login: String,
+    #[schema(max_length = 2048)]
+    password: String,
+    /// How long the token is good, in seconds
+    #[schema(nullable = false, minimum = 1, maximum = 31_536_000, default = 1_314_000)]
+    ttl: Option<i64>,
+    /// The one-time code of an administrator who has TOTP switched on; ignored otherwise
+    #[schema(nullable = false)]
+    code: Option<String>,
+}
+
+/// A new token; its key is shown this once
+#[derive(Serialize, ToSchema)]
+#[schema(as = Token, example = json!({
+    "id": "16f3b266-d622-4b83-b541-90a50d7f2107", "key": "da3730bfe8f2e9fff1450c67a577b46dcb1b9df6",
+    "ctime": "2026-11-22T12:00:00.000000+00:00", "issued_device_info": "curl/8.5.0",
+    "issued_ip_address": "203.0.113.9", "expires": "2026-12-07T17:00:00.000000+00:00",
+}))]
 struct NewKey<'a> {
+    /// For revoking
+    #[schema(value_type = uuid::Uuid)]
     id: &'a str,
+    /// The bearer token
+    #[schema(pattern = "^[0-9a-f]{40}$")]
     key: &'a str,
+    /// With the domain's UTC offset
+    #[schema(format = DateTime)]
     ctime: String,
+    /// The `User-Agent`
     issued_device_info: &'a str,
     issued_ip_address: &'a str,
+    /// With the domain's UTC offset
+    #[schema(format = DateTime)]
     expires: String,
 }
 
+/// Logs in
+///
+/// Wrong login, wrong password and unknown domain are one and the same 401.
+#[utoipa::path(post, path = "/v1/auth/token", tag = "rcp", operation_id = "log_in",
+    request_body(content((Credentials = "application/json"), (Credentials = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 200, description = "A new token", body = NewKey),
+        (status = 401, description = "wrong domain, login or password"),
+        (status = 422, description = "A member is missing or bad; `field` names it"),
+        (status = 429, description = "10 failures within a minute from one address or for one login"),
+        (status = 503, description = "The database is away: safe to repeat"),
+    ))]
 async fn issue(
     State(app): State<App>,
     client: Client,
@@ -83,10 +129,18 @@ async fn issue(
     Ok((no_store, Json(issued)).into_response())
 }
 
+/// Revokes a token: its key stops working at once
+#[utoipa::path(delete, path = "/v1/auth/token/{id}", tag = "rcp", operation_id = "revoke_token",
+    security(("bearer" = [])),
+    params(("id" = String, Path, description = "The token's id", example = "16f3b266-d622-4b83-b541-90a50d7f2107")),
+    responses(
+        (status = 204, description = "Revoked"),
+        (status = 404, description = "The domain has no such token"),
+    ))]
 async fn revoke(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    InPath(id): InPath,
 ) -> Result<StatusCode, Refusal> {
     let now = app.clock.now();
     // Ids are kept in the one spelling that they were given out in.
