@@ -70,21 +70,35 @@ impl Modify for Bearer {
     }
 }
 
-/// A number of a request: JSON's, or a decimal string; at most 2 decimals.
+/// An amount of money in a request: at most 2 decimals.
 pub struct Amount;
+/// A percentage in a request: at most 4 decimals.
+pub struct Percent;
 
 impl PartialSchema for Amount {
     fn schema() -> RefOr<Schema> {
-        let number = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0));
-        let text = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .pattern(Some(r"^[0-9]+(\.[0-9]{1,2})?$"))
-            .description(Some("The same as a decimal string"));
-        OneOfBuilder::new().item(number).item(text).into()
+        number_or_text(1_000_000_000_000_i64, r"^[0-9]{1,12}(\.[0-9]{1,2})?$")
+    }
+}
+
+impl PartialSchema for Percent {
+    fn schema() -> RefOr<Schema> {
+        number_or_text(100_i64, r"^[0-9]{1,2}(\.[0-9]{1,4})?$")
     }
 }
 
 impl ToSchema for Amount {}
+impl ToSchema for Percent {}
+
+/// Numbers come as numbers or as decimal strings (contract 5).
+fn number_or_text(maximum: i64, pattern: &str) -> RefOr<Schema> {
+    let number = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0));
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(pattern))
+        .description(Some("The same as a decimal string"));
+    OneOfBuilder::new().item(number.maximum(Some(maximum))).item(text).into()
+}
 
 /// The document, still without any route.
 pub fn base() -> Document {

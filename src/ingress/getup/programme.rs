@@ -18,7 +18,7 @@ use crate::{
         App,
         auth::Caller,
         fields::{Fields, missing},
-        openapi::Amount,
+        openapi::{Amount, Percent},
         problem::{InPath, Refusal},
     },
     store::{
@@ -46,8 +46,7 @@ struct NewProgramme {
     /// What the referrer gets, once the referred user's payments reach it
     target_value: Amount,
     /// Share of each payment for the referrer, 0 to 100 with at most 4 decimals
-    #[schema(nullable = false)]
-    reward_percent: Option<Amount>,
+    reward_percent: Option<Percent>,
 }
 
 /// What is given is changed
@@ -55,16 +54,13 @@ struct NewProgramme {
 #[expect(dead_code, reason = "documentation; read by name from JSON or a form")]
 #[schema(example = json!({"credit_value": 0}))]
 struct ChangedProgramme {
-    #[schema(nullable = false, min_length = 1, max_length = 253)]
+    #[schema(min_length = 1, max_length = 253)]
     name: Option<String>,
     /// A given 0 counts
-    #[schema(nullable = false)]
     credit_value: Option<Amount>,
     /// A given 0 counts
-    #[schema(nullable = false)]
     target_value: Option<Amount>,
-    #[schema(nullable = false)]
-    reward_percent: Option<Amount>,
+    reward_percent: Option<Percent>,
 }
 
 /// Makes a programme

@@ -42,10 +42,9 @@ struct Registration {
     #[schema(min_length = 1, max_length = 253, pattern = "^[!-~]+$")]
     user_indicated: String,
     /// The programme [default: the referrer's, else the domain's first]
-    #[schema(nullable = false)]
     referral_program_id: Option<i64>,
     /// The new user's address
-    #[schema(nullable = false, format = Email, max_length = 254)]
+    #[schema(format = Email, max_length = 254)]
     email: Option<String>,
 }
 

@@ -77,7 +77,6 @@ struct Referrer {
     #[schema(format = Email, max_length = 254)]
     email: String,
     /// The programme of those who come with the code; replaces one given earlier
-    #[schema(nullable = false)]
     program_id: Option<i64>,
 }
 

@@ -36,17 +36,16 @@ pub fn routes() -> OpenApiRouter<App> {
 #[expect(dead_code, reason = "documentation; read by name from JSON or a form")]
 #[schema(example = json!({"domain": "default", "login": "ada", "password": "correct horse battery staple", "ttl": 1_314_000}))]
 struct Credentials {
-    #[schema(max_length = 2048)]
+    #[schema(min_length = 1, max_length = 2048)]
     domain: String,
-    #[schema(max_length = 2048)]
+    #[schema(min_length = 1, max_length = 2048)]
     login: String,
-    #[schema(max_length = 2048)]
+    #[schema(min_length = 1, max_length = 2048)]
     password: String,
     /// How long the token is good, in seconds
-    #[schema(nullable = false, minimum = 1, maximum = 31_536_000, default = 1_314_000)]
+    #[schema(minimum = 1, maximum = 31_536_000, default = 1_314_000)]
     ttl: Option<i64>,
     /// The one-time code of an administrator who has TOTP switched on; ignored otherwise
-    #[schema(nullable = false)]
     code: Option<String>,
 }
 
