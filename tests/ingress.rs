@@ -7,6 +7,7 @@ mod link;
 mod programmes;
 mod records;
 mod register;
+mod totp;
 
 use std::{sync::Arc, time::Duration};
 

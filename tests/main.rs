@@ -17,4 +17,5 @@ mod parking;
 mod replies;
 mod settings;
 mod tidy;
+mod totp;
 mod walk;
