@@ -4,6 +4,7 @@
 //! write is put into their tables directly.
 mod access;
 mod link;
+mod page;
 mod programmes;
 mod records;
 mod register;

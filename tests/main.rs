@@ -14,6 +14,7 @@ mod kill;
 mod kill_ingress;
 mod order;
 mod parking;
+mod registration;
 mod replies;
 mod settings;
 mod tidy;

@@ -5,13 +5,14 @@
 //!
 //! Reading order: [`serve`] (connections), this file (the routes), [`auth`] and [`throttle`] (who
 //! may), [`fields`] (what came), [`group`] (what is published), [`rcp`] and [`getup`] (the
-//! dialects), [`events`], [`problem`] (refusals).
+//! dialects), [`pages`] (what people see), [`events`], [`problem`] (refusals).
 pub mod auth;
 pub mod client;
 pub mod events;
 pub mod fields;
 pub mod getup;
 pub mod group;
+pub mod pages;
 pub mod problem;
 pub mod rcp;
 pub mod serve;
@@ -30,6 +31,7 @@ use self::{
     client::Client,
     group::{GroupSettings, Groups},
     problem::Refusal,
+    rcp::pace::Pace,
     throttle::Throttle,
 };
 use crate::{
@@ -95,6 +97,7 @@ pub struct AppParts {
     groups: Groups,
     clock: Clock,
     throttle: Throttle,
+    registrations: Pace,
     hashing: Hashing,
 }
 
@@ -180,6 +183,7 @@ fn router(parts: Parts) -> Router {
     let app = App(Arc::new(AppParts {
         groups: Groups::start(&parts.publisher, &groups, &parts.metrics),
         throttle: Throttle::new(parts.settings.rate_limit),
+        registrations: Pace::new(parts.settings.register_per_minute, parts.settings.rate_limit),
         hashing: Hashing::default(),
         settings: parts.settings,
         store: parts.store,

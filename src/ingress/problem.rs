@@ -137,7 +137,10 @@ pub async fn render(request: Request, next: Next) -> Response {
     let refusal = response.extensions_mut().remove::<Refusal>();
     let refusal = match refusal {
         Some(refusal) => refusal,
-        None if status == StatusCode::METHOD_NOT_ALLOWED => {
+        // The router's own, which has no body; a page's has one.
+        None if status == StatusCode::METHOD_NOT_ALLOWED
+            && !response.headers().contains_key(header::CONTENT_TYPE) =>
+        {
             Refusal::new(status, "this method is not for this path")
         }
         None => return response,
