@@ -26,6 +26,9 @@ pub enum CredentialError {
     /// The password cannot be hashed.
     #[error("the password cannot be hashed: {0}")]
     Hash(String),
+    /// A secret for one-time codes cannot be shown.
+    #[error("the one-time codes cannot be set up: {0}")]
+    OneTime(String),
 }
 
 /// A new key: 40 lower-case hex characters.

@@ -11,7 +11,7 @@
 //! | [`worker`] | the loop that every worker shares: collect, decode, one transaction, settle |
 //! | [`ingress`] | HTTP: contracts 2 and 5; only publishes and reads |
 //! | [`commands`] | the operator's commands of the program `referral` |
-//! | [`credentials`] | keys and passwords as both make and check them |
+//! | [`credentials`], [`one_time`] | keys, passwords and one-time codes as both make and check them |
 //! | [`settings`], [`telemetry`], [`lifecycle`], [`ops`], [`metrics`], [`clock`] | what every program shares |
 
 pub mod broker;
@@ -22,6 +22,7 @@ pub mod domain;
 pub mod ingress;
 pub mod lifecycle;
 pub mod metrics;
+pub mod one_time;
 pub mod ops;
 pub mod settings;
 pub mod store;

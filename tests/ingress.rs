@@ -8,9 +8,11 @@ mod conform;
 mod document;
 mod link;
 mod matrix;
+mod page;
 mod programmes;
 mod records;
 mod register;
+mod totp;
 
 use std::{sync::Arc, time::Duration};
 

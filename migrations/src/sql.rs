@@ -23,11 +23,12 @@ pub async fn run(manager: &SchemaManager<'_>, script: &str) -> Result<(), DbErr>
     Ok(())
 }
 
-/// MySQL and MariaDB commit each `CREATE` at once, so a migration that was killed half-way finds
-/// its own tables (1050), indexes (1061) and rows (1062) when it is run again.
+/// MySQL and MariaDB commit each `CREATE` and `ALTER` at once, so a migration that was killed
+/// half-way finds its own tables (1050), columns (1060), indexes (1061) and rows (1062) when it is
+/// run again.
 fn already_there(error: &DbErr) -> bool {
     let text = error.to_string();
-    ["1050", "1061", "1062"].iter().any(|code| text.contains(code))
+    ["1050", "1060", "1061", "1062"].iter().any(|code| text.contains(code))
 }
 
 fn fill(statement: &str, backend: DatabaseBackend) -> String {

@@ -1,4 +1,4 @@
-//! `referral admin create|passwd`: administrators, whose logins give tokens (contract 2).
+//! `referral admin create|passwd|totp`: administrators, whose logins give tokens (contract 2).
 use std::{
     io::{IsTerminal as _, Read as _},
     process::ExitCode,
@@ -10,7 +10,8 @@ use clap::Subcommand;
 use super::{Tools, wrong_use};
 use crate::{
     credentials::{self, PASSWORD_MAX_BYTES},
-    store::{StoreError, tenants},
+    one_time,
+    store::{StoreError, access, tenants},
 };
 
 #[derive(Debug, clap::Args)]
@@ -25,6 +26,24 @@ enum Action {
     Create(Account),
     /// Sets an administrator's password; tokens that were given out stay good
     Passwd(Account),
+    /// Switches one-time codes (TOTP) on, with a new secret, or off
+    ///
+    /// From then on a login needs the code that an authenticator app shows; tokens that were given
+    /// out stay good. Prints two lines, this once: an otpauth:// URI, which such an app takes as it
+    /// is or as a QR code, and the secret it holds, in base32, for typing in.
+    Totp(OneTime),
+}
+
+#[derive(Debug, clap::Args)]
+struct OneTime {
+    /// The login
+    login: String,
+    /// The domain
+    #[arg(long)]
+    domain: String,
+    /// Switch them off: no code is asked for any more
+    #[arg(long)]
+    off: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -52,6 +71,7 @@ pub(super) async fn run(args: Args, tools: &Tools) -> anyhow::Result<ExitCode> {
     let (account, is_new) = match args.action {
         Action::Create(account) => (account, true),
         Action::Passwd(account) => (account, false),
+        Action::Totp(wanted) => return switch_totp(&wanted, tools).await,
     };
     let password = match read_password()? {
         Ok(password) => password,
@@ -73,6 +93,24 @@ pub(super) async fn run(args: Args, tools: &Tools) -> anyhow::Result<ExitCode> {
     } else if !tenants::set_password(&store, domain.id, login, &hash).await? {
         bail!("the domain has no administrator {login:?}");
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn switch_totp(wanted: &OneTime, tools: &Tools) -> anyhow::Result<ExitCode> {
+    let OneTime { login, domain, off } = wanted;
+    let store = tools.store().await?;
+    tools.domain(&store, domain).await?;
+    let Some(found) = access::login(&store, domain, login).await? else {
+        bail!("the domain has no administrator {login:?}");
+    };
+    if *off {
+        access::set_totp(&store, found.administrator_id, None).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let secret = one_time::new_secret()?;
+    let uri = one_time::uri(&secret, login, domain)?;
+    access::set_totp(&store, found.administrator_id, Some(&secret)).await?;
+    println!("{uri}\n{secret}");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -169,6 +169,7 @@ mod tests {
             ("referral domain create d --timezone UTC --currency usd", "--currency"),
             ("referral token create --login l --domain d --ttl 5", "--ttl"),
             ("referral admin create l --domain d", "--password-stdin"),
+            ("referral admin totp l --off", "--domain"),
             ("referral publish click --code short", "--code"),
             ("referral publish payment --user-hash u", "--amount"),
         ] {

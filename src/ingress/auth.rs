@@ -11,9 +11,9 @@ use tokio::sync::Semaphore;
 
 use super::{App, client::Client, problem::Refusal, throttle::Key};
 use crate::{
-    credentials,
+    credentials, one_time,
     store::{
-        access::{self, Login},
+        access::{self, Login, Totp},
         reference::Domain,
     },
 };
@@ -69,38 +69,51 @@ fn bearer(parts: &Parts) -> Option<&str> {
     Some(key.trim()).filter(|key| scheme.eq_ignore_ascii_case("bearer") && !key.is_empty())
 }
 
-/// Checks a login: wrong login, wrong password and unknown domain are one and the same 401, in
-/// the same time. Gives the administrator's id.
+/// Checks a login: wrong login, wrong password, wrong one-time code and unknown domain are one and
+/// the same 401, in the same time. Gives the administrator's id.
 pub async fn log_in(
     app: &App,
     client: &Client,
     domain: &str,
     login: &str,
     password: String,
+    code: String,
 ) -> Result<i64, Refusal> {
     let tried_by = [Key::address(client.address), Key::login(domain, login)];
     let closed = |_| Refusal::unavailable("stopping");
     let turn = app.hashing.0.clone().acquire_owned().await.map_err(closed)?;
     // Asked only now: those who waited for their turn count each other's failures.
     app.throttle.admit(&tried_by, app.clock.now())?;
-    let found = access::login(&app.store, domain, login).await?;
-    let (administrator_id, hash) = match found {
-        Some(Login { administrator_id, password_hash }) => {
-            (Some(administrator_id), Some(password_hash))
-        }
-        None => (None, None),
-    };
+    let found = access::login(&app.store, domain, login).await?.map(Arc::new);
+    let (looked_at, now) = (found.clone(), app.clock.now());
     let check = move || {
-        let same = credentials::verify_password(&password, hash.as_deref());
+        let known = looked_at.as_deref();
+        let same = credentials::verify_password(&password, known.map(|l| l.password_hash.as_str()));
+        let totp = known.and_then(|login| login.totp.as_ref());
+        let (secret, last) = totp.map(|t| (t.secret.as_str(), t.last_step)).unzip();
+        // Looked at whether the password was right or not: nothing tells which of both was wrong.
+        let step = one_time::matching(secret, last.unwrap_or_default(), &code, now);
         drop(turn);
-        same
+        (same, step)
     };
-    let same = tokio::task::spawn_blocking(check).await.unwrap_or(false);
-    match administrator_id.filter(|_| same) {
-        Some(id) => Ok(id),
-        None => {
-            app.throttle.failed(&tried_by, app.clock.now());
-            Err(Refusal::new(StatusCode::UNAUTHORIZED, "wrong domain, login or password"))
+    let (same, step) = tokio::task::spawn_blocking(check).await.unwrap_or_default();
+    let id = match found.as_deref().filter(|_| same) {
+        Some(login) if takes_code(app, login, step).await? => Some(login.administrator_id),
+        _ => None,
+    };
+    id.ok_or_else(|| {
+        app.throttle.failed(&tried_by, app.clock.now());
+        Refusal::new(StatusCode::UNAUTHORIZED, "wrong domain, login, password or code")
+    })
+}
+
+/// Uses the one-time code up; true too for those who have none.
+async fn takes_code(app: &App, login: &Login, step: Option<i64>) -> Result<bool, Refusal> {
+    match (&login.totp, step) {
+        (None, _) => Ok(true),
+        (Some(_), None) => Ok(false),
+        (Some(Totp { secret, .. }), Some(step)) => {
+            Ok(access::take_step(&app.store, login.administrator_id, secret, step).await?)
         }
     }
 }

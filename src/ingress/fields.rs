@@ -116,6 +116,14 @@ impl Fields {
         Ok(Some(text.clone()).filter(|text| !text.is_empty()))
     }
 
+    /// A text; empty where there is none, or something else: for what may have to be ignored.
+    pub fn text_if_one(&self, name: &str) -> String {
+        match self.0.get(name) {
+            Some(Value::Text(text)) => text.clone(),
+            _ => String::new(),
+        }
+    }
+
     /// A text that has to be there.
     pub fn required(&self, name: &'static str) -> Result<String, Refusal> {
         self.text(name)?.ok_or_else(|| missing(name))

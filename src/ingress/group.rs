@@ -75,6 +75,7 @@ struct Waiting {
 pub struct Groups {
     click: Lane,
     signup: Lane,
+    signup_unanswered: Lane,
     payment: Lane,
 }
 
@@ -98,6 +99,7 @@ impl Groups {
         Self {
             click: lane(EventType::Click, None),
             signup: lane(EventType::Signup, reply),
+            signup_unanswered: lane(EventType::Signup, None),
             payment: lane(EventType::Payment, reply),
         }
     }
@@ -105,6 +107,11 @@ impl Groups {
     /// Publishes a click; `Ok` only on the broker's confirm.
     pub async fn click(&self, draft: &Draft) -> Result<(), PublishError> {
         self.click.pass(draft).await.map(|_| ())
+    }
+
+    /// Publishes a signup whose outcome nobody waits for; `Ok` only on the broker's confirm.
+    pub async fn signup(&self, draft: &Draft) -> Result<(), PublishError> {
+        self.signup_unanswered.pass(draft).await.map(|_| ())
     }
 
     /// Publishes a signup or payment and waits for the credits worker; `Ok(None)`: confirmed, but

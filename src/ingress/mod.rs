@@ -5,7 +5,8 @@
 //!
 //! Reading order: [`serve`] (connections), this file (the routes), [`auth`] and [`throttle`] (who
 //! may), [`fields`] (what came), [`group`] (what is published), [`rcp`] and [`getup`] (the
-//! dialects), [`events`], [`problem`] (refusals), [`openapi`] (the document).
+//! dialects), [`pages`] (what people see), [`events`], [`problem`] (refusals), [`openapi`] (the
+//! document).
 pub mod auth;
 pub mod client;
 pub mod events;
@@ -13,6 +14,7 @@ pub mod fields;
 pub mod getup;
 pub mod group;
 pub mod openapi;
+pub mod pages;
 pub mod problem;
 pub mod rcp;
 pub mod serve;
@@ -32,6 +34,7 @@ use self::{
     client::Client,
     group::{GroupSettings, Groups},
     problem::Refusal,
+    rcp::pace::Pace,
     throttle::Throttle,
 };
 use crate::{
@@ -97,6 +100,7 @@ pub struct AppParts {
     groups: Groups,
     clock: Clock,
     throttle: Throttle,
+    registrations: Pace,
     hashing: Hashing,
 }
 
@@ -182,6 +186,7 @@ fn router(parts: Parts) -> Router {
     let app = App(Arc::new(AppParts {
         groups: Groups::start(&parts.publisher, &groups, &parts.metrics),
         throttle: Throttle::new(parts.settings.rate_limit),
+        registrations: Pace::new(parts.settings.register_per_minute, parts.settings.rate_limit),
         hashing: Hashing::default(),
         settings: parts.settings,
         store: parts.store,

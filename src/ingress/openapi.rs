@@ -151,14 +151,18 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 
 /// The refusals that come with a body, a bearer token or a member of the path.
 fn refusals(path: &str, operation: &mut Operation) {
+    let body = operation.request_body.as_ref();
+    let has_body = body.is_some();
+    let takes_json =
+        matches!(body, Some(RefOr::T(body)) if body.content.contains_key("application/json"));
+    let secured = operation.security.is_some();
     let mut add = |status: u16, description: &str| {
         let answers = &mut operation.responses.responses;
         answers
             .entry(status.to_string())
             .or_insert_with(|| RefOr::T(refusal(path, status, description)));
     };
-    let secured = operation.security.is_some();
-    if path.contains('{') || operation.request_body.is_some() {
+    if path.contains('{') || takes_json {
         add(400, "The path is not UTF-8, or the body is not what it says it is");
     }
     if secured {
@@ -166,7 +170,7 @@ fn refusals(path: &str, operation: &mut Operation) {
         add(429, "10 failures within a minute: try again after `Retry-After` seconds");
         add(503, "Database or broker are away: safe to repeat");
     }
-    if operation.request_body.is_some() {
+    if has_body {
         add(408, "The body took over 10 s");
         add(413, "The body is over `BODY_MAX` bytes");
         add(415, "The body is neither JSON nor a form");

@@ -9,7 +9,7 @@
 mod given;
 pub mod table;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 pub use given::{SettingError, Settings, parse_duration};
 pub use table::{COMMON, INGRESS, help};
@@ -95,6 +95,7 @@ impl Settings {
                 SettingError::new("TRUSTED_PROXIES", format!("{proxy:?} is no address"))
             })
         });
+        let per_minute = self.int("REGISTER_PER_MINUTE", 1..=1_000_000)? as u32;
         Ok(IngressSettings {
             listen,
             public_url: public_url.trim_end_matches('/').to_owned(),
@@ -107,6 +108,7 @@ impl Settings {
             connections_max: self.int("CONNECTIONS_MAX", 1..=1_000_000)? as usize,
             trusted_proxies: proxies.collect::<Result<_, _>>()?,
             rate_limit: self.switch("RATE_LIMIT")?,
+            register_per_minute: NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN),
         })
     }
 
@@ -207,8 +209,10 @@ pub struct IngressSettings {
     pub connections_max: usize,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<std::net::IpAddr>,
-    /// Whether credentials may only be tried so often.
+    /// Whether credentials may only be tried, and forms only be sent, so often.
     pub rate_limit: bool,
+    /// How often one address may send the registration form.
+    pub register_per_minute: NonZeroU32,
 }
 
 /// See [`Settings::billing`].

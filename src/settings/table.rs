@@ -94,6 +94,11 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("RATE_LIMIT", "on", "ingress: off for tests behind a trusted network"),
     setting(
+        "REGISTER_PER_MINUTE",
+        "30",
+        "ingress: how often one address may send the registration form; no effect where RATE_LIMIT is off",
+    ),
+    setting(
         "ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP",
         "",
         "billing: where credits are POSTed, %s is the user's hash; not set: deliveries wait",
@@ -156,4 +161,5 @@ pub const INGRESS: &[&str] = &[
     "CONNECTIONS_MAX",
     "TRUSTED_PROXIES",
     "RATE_LIMIT",
+    "REGISTER_PER_MINUTE",
 ];

@@ -13,18 +13,56 @@ pub struct Login {
     pub administrator_id: i64,
     /// What the password is checked against.
     pub password_hash: String,
+    /// What the one-time code is checked against; none: they have none.
+    pub totp: Option<Totp>,
+}
+
+/// How the one-time codes of an administrator stand.
+pub struct Totp {
+    /// What they are made of, in base32.
+    pub secret: String,
+    /// The last step whose code was taken.
+    pub last_step: i64,
 }
 
 /// Looks an administrator up by domain name and login.
 pub async fn login(store: &Store, domain: &str, login: &str) -> Result<Option<Login>, StoreError> {
-    const FIND: &str = "SELECT a.id AS id, a.password_hash AS password_hash \
+    const FIND: &str = "SELECT a.id AS id, a.password_hash AS password_hash, \
+        a.totp_secret AS totp_secret, a.totp_step AS totp_step \
         FROM administrator a JOIN domain d ON d.id = a.domain_id \
         WHERE d.name = {?} AND a.login = {?}";
     let row = store.one(FIND, vec![domain.into(), login.into()]).await?;
     let read = |row: Row| {
-        Ok(Login { administrator_id: row.int("id")?, password_hash: row.text("password_hash")? })
+        let last_step = row.int("totp_step")?;
+        let totp = row.text_or_null("totp_secret")?.map(|secret| Totp { secret, last_step });
+        let password_hash = row.text("password_hash")?;
+        Ok(Login { administrator_id: row.int("id")?, password_hash, totp })
     };
     row.map(read).transpose()
+}
+
+/// Sets or takes away what an administrator's one-time codes are made of.
+pub async fn set_totp(
+    store: &Store,
+    administrator_id: i64,
+    secret: Option<&str>,
+) -> Result<(), StoreError> {
+    const UPDATE: &str = "UPDATE administrator SET totp_secret = {?}, totp_step = 0 WHERE id = {?}";
+    store.run(UPDATE, None, vec![secret.into(), administrator_id.into()]).await.map(|_| ())
+}
+
+/// Takes the code of this step, made of this secret; false where it, or a later one, was taken
+/// already: of several who come with one code at once exactly one is told true.
+pub async fn take_step(
+    store: &Store,
+    administrator_id: i64,
+    secret: &str,
+    step: i64,
+) -> Result<bool, StoreError> {
+    const TAKE: &str = "UPDATE administrator SET totp_step = {?} \
+        WHERE id = {?} AND totp_secret = {?} AND totp_step < {?}";
+    let params = || vec![step.into(), administrator_id.into(), secret.into(), step.into()];
+    Ok(store.again(async || store.run(TAKE, None, params()).await).await? > 0)
 }
 
 /// A token to be stored.

@@ -38,6 +38,11 @@ impl Operation {
         self.object.get("requestBody").is_some()
     }
 
+    /// Whether that may be JSON.
+    pub fn takes_json(&self) -> bool {
+        self.object["requestBody"]["content"].get("application/json").is_some()
+    }
+
     /// Whether another server, at `OPS_ADDR`, answers it.
     pub fn is_elsewhere(&self) -> bool {
         self.object.get("servers").is_some()

@@ -39,6 +39,9 @@ const CASES: &[Case] = &[
     Case("GET", "/v1/referral", "", 200),
     Case("GET", "/v1/referral?limit=0", "", 422),
     Case("GET", "/v1/events/none", "", 404),
+    Case("GET", "/register/form", "", 200),
+    Case("POST", "/register/form", "email=dave%40example.com", 200),
+    Case("POST", "/register/form", "email=nobody", 422),
     Case("GET", "/v1/openapi.json", "", 200),
     Case("GET", "/swagger/", "", 200),
     Case("GET", "/swagger", "", 308),
@@ -89,6 +92,15 @@ fn path(operation: &Operation) -> String {
     })
 }
 
+/// A body that is read without complaint.
+fn body(operation: &Operation) -> &'static str {
+    match (operation.has_body(), operation.takes_json()) {
+        (false, _) => "",
+        (true, true) => CASES[0].2,
+        (true, false) => "email=dave%40example.com&ref_code=b4b9e071006f409d8e6d",
+    }
+}
+
 async fn expect(house: &House, seen: &mut Seen, key: &str, sent: (&str, &str, &str), status: u16) {
     let (name, path, body) = sent;
     let answer = house.call_as(key, method(name), path, body).await;
@@ -113,8 +125,10 @@ async fn refusals(house: &House, seen: &mut Seen) {
             let path = operation.path_with(|_| "%ff".to_owned());
             expect(house, seen, &house.key, (name, &path, ""), 400).await;
         }
-        if operation.has_body() {
+        if operation.takes_json() {
             expect(house, seen, &house.key, (name, &path, "{"), 400).await;
+        }
+        if operation.has_body() {
             let long = format!("x={}", "x".repeat(3000));
             expect(house, seen, &house.key, (name, &path, &long), 413).await;
             let url = format!("{}{path}", house.base);
@@ -136,7 +150,7 @@ async fn slow_bodies(house: &House, seen: &mut Seen) {
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let head = format!(
             "{name} {path} HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {}\r\ncontent-length: 5\r\n\
-             connection: close\r\n\r\n",
+             content-type: application/x-www-form-urlencoded\r\nconnection: close\r\n\r\n",
             house.key
         );
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -172,7 +186,12 @@ async fn every_documented_answer_is_given() {
     refusals(&house, &mut seen).await;
     slow_bodies(&house, &mut seen).await;
 
-    let hasty = House::new(&[("REPLY_TIMEOUT", "50ms"), ("REGISTER_URL", "https://h/")]).await;
+    let hasty = House::new(&[
+        ("REPLY_TIMEOUT", "50ms"),
+        ("REGISTER_URL", "https://h/"),
+        ("REGISTER_PER_MINUTE", "1"),
+    ])
+    .await;
     hasty.user("alice", "aaaaaaaaaaaaaaaaaaaa", None).await;
     let new = ("POST", "/register/", "user_indicator=alice&user_indicated=bob");
     expect(&hasty, &mut seen, &hasty.key, new, 202).await;
@@ -182,9 +201,10 @@ async fn every_documented_answer_is_given() {
     for _ in 0..10 {
         hasty.call_as("wrong", Method::GET, "/program/", "").await;
     }
+    let form = ("POST", "/register/form", "email=dave%40example.com");
+    expect(&hasty, &mut seen, "-", form, 200).await;
     for operation in own().iter().filter(|operation| operation.statuses().contains(&429)) {
-        let login = CASES[0].2;
-        let body = if operation.has_body() { login } else { "" };
+        let body = body(operation);
         let sent = (operation.method.as_str(), &*path(operation), body);
         expect(&hasty, &mut seen, &hasty.key, sent, 429).await;
     }
@@ -204,7 +224,7 @@ async fn without_a_database(seen: &mut Seen) {
     for operation in own().iter().filter(|operation| operation.statuses().contains(&503)) {
         let query =
             if operation.path == "/register" { "?ref_code=b4b9e071006f409d8e6d" } else { "" };
-        let body = if operation.has_body() { CASES[0].2 } else { "" };
+        let body = body(operation);
         let sent = (operation.method.as_str(), &*format!("{}{query}", path(operation)), body);
         expect(&house, seen, &house.key, sent, 503).await;
     }

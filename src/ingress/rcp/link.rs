@@ -4,8 +4,8 @@
 //! not confirm is answered 503 with `Retry-After`.
 use axum::{
     extract::{RawQuery, State},
-    http::{HeaderMap, Method, header},
-    response::{Html, IntoResponse, Redirect, Response},
+    http::{HeaderMap, Method, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
 };
 use serde_json::json;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -16,13 +16,11 @@ use crate::{
         App,
         client::{self, Client},
         openapi::both,
+        pages::{self, Register},
         problem::Refusal,
     },
     store::codes,
 };
-
-/// The built-in page; it is the same whatever the code.
-const PAGE: &str = include_str!("register.html");
 
 pub fn routes() -> OpenApiRouter<App> {
     both(routes!(follow))
@@ -79,29 +77,20 @@ fn is_visit(method: &Method, headers: &HeaderMap) -> bool {
 
 /// The same for every code, also for none.
 fn answer(register_url: Option<&str>, ref_code: &str) -> Response {
-    // Whoever keeps this answer would swallow later clicks.
-    let no_store = [(header::CACHE_CONTROL, "no-store")];
     match register_url.and_then(|url| url::Url::parse(url).ok()) {
         Some(mut url) => {
             url.query_pairs_mut().append_pair("ref_code", ref_code);
+            // Whoever keeps this answer would swallow later clicks.
+            let no_store = [(header::CACHE_CONTROL, "no-store")];
             (no_store, Redirect::to(url.as_str())).into_response()
         }
-        None => {
-            let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
-                form-action 'none'; frame-ancestors 'none'";
-            let guard = [
-                (header::CONTENT_SECURITY_POLICY, policy),
-                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-                (header::REFERRER_POLICY, "no-referrer"),
-            ];
-            (no_store, guard, Html(PAGE)).into_response()
-        }
+        None => pages::page(StatusCode::OK, &Register { ref_code, email: "", problem: None }),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderName, HeaderValue, StatusCode};
+    use axum::http::{HeaderName, HeaderValue};
 
     use super::*;
 

@@ -1,5 +1,8 @@
-//! The RCP dialect (contract 2): tokens, codes, daily records, the referral link.
+//! The RCP dialect (contract 2): tokens, codes, daily records, the referral link and
+//! the form of its page.
+mod form;
 mod link;
+pub mod pace;
 mod referral;
 mod token;
 
@@ -9,5 +12,9 @@ use super::App;
 
 /// The dialect's routes.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(token::routes()).merge(referral::routes()).merge(link::routes())
+    OpenApiRouter::new()
+        .merge(token::routes())
+        .merge(referral::routes())
+        .merge(link::routes())
+        .merge(form::routes())
 }

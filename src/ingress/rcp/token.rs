@@ -99,7 +99,8 @@ async fn issue(
         let problem = format!("must be 1 to {TTL_MAX_SECONDS} seconds");
         return Err(Refusal::field("ttl", problem));
     }
-    let administrator_id = auth::log_in(&app, &client, &domain, &login, password).await?;
+    let code = fields.text_if_one("code");
+    let administrator_id = auth::log_in(&app, &client, &domain, &login, password, code).await?;
     let found = crate::store::tenants::domain(&app.store, &domain).await?;
     let Some(domain) = found else { return Err(Refusal::not_found("the domain is gone")) };
     let (id, key) = (Uuid::new_v4().to_string(), credentials::new_key()?);
