@@ -232,5 +232,5 @@ async fn call(method: Method, url: &str, body: Option<Value>) -> Result<Value, S
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().map(str::to_owned).unwrap_or_else(|| panic!("no text: {value}"))
+    value.as_str().map_or_else(|| panic!("no text: {value}"), str::to_owned)
 }

@@ -34,7 +34,7 @@ use crate::{
 pub const SOURCE: &str = "/referral/ingress/register";
 
 pub fn routes() -> Router<App> {
-    let others = async || again(&Given::default(), not_this_method());
+    let others = async || again(&Given::default(), &not_this_method());
     Router::new().route("/register/form", get(show).post(submit).fallback(others))
 }
 
@@ -53,13 +53,13 @@ async fn show() -> Response {
 async fn submit(State(app): State<App>, client: Client, request: Request) -> Response {
     let fields = match read(&app, request).await {
         Ok(fields) => fields,
-        Err(refusal) => return again(&Given::default(), refusal),
+        Err(refusal) => return again(&Given::default(), &refusal),
     };
     let (ref_code, email) = (fields.text_if_one("ref_code"), fields.text_if_one("email"));
     let given = Given { ref_code, email };
     match register(&app, &client, &fields, &given).await {
         Ok(email) => pages::page(StatusCode::OK, &Thanks { email: email.spelling() }),
-        Err(refusal) => again(&given, refusal),
+        Err(refusal) => again(&given, &refusal),
     }
 }
 
@@ -130,9 +130,9 @@ fn not_this_method() -> Refusal {
 }
 
 /// The form once more, with what was typed and why.
-fn again(given: &Given, refusal: Refusal) -> Response {
+fn again(given: &Given, refusal: &Refusal) -> Response {
     let Given { ref_code, email } = given;
-    let problem = Some(problem(&refusal, email));
+    let problem = Some(problem(refusal, email));
     let mut response = pages::page(refusal.status, &Register { ref_code, email, problem });
     if let Some(seconds) = refusal.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
