@@ -7,6 +7,7 @@ mod harness;
 mod model;
 
 mod broker;
+mod browser;
 mod exactly_once;
 mod forms;
 mod ingress;

@@ -91,7 +91,8 @@ tests_with_services() {
     local name
     while IFS= read -r name; do export "TEST_$name"; done <"$state/env"
     # shellcheck disable=SC2119 # all of them
-    TEST_BIN_DIR=$target/debug TEST_SERVICES=$services TEST_PYTHON=$python tests
+    TEST_BIN_DIR=$target/debug TEST_SERVICES=$services TEST_PYTHON=$python \
+        TEST_CHROMEDRIVER=$(command -v chromedriver) tests
 }
 
 lints() { cargo clippy --workspace --all-targets "$features" --locked -- -D warnings; }
@@ -134,6 +135,7 @@ if [ -n "${QUICK:-}" ]; then
 fi
 
 need amqp-publish amqp-tools
+need chromedriver chromium-driver chromium
 python=$(python_with_pika "$tools/venv")
 begin_deny
 step fmt cargo fmt --all --check || true

@@ -37,6 +37,11 @@ pub fn python() -> PathBuf {
     required("TEST_PYTHON").into()
 }
 
+/// The driver of a Chromium that it finds by itself.
+pub fn chromedriver() -> PathBuf {
+    required("TEST_CHROMEDRIVER").into()
+}
+
 /// An optional number, such as `PROPTEST_CASES`.
 pub fn number(name: &str) -> Option<u64> {
     let text = get(name)?;

@@ -1,6 +1,7 @@
-//! The one harness: beds, programs, the broker from outside, the receiver that plays billing, and
-//! the state as the database has it. Knows nothing of the rules; those are `model`'s.
+//! The one harness: beds, programs, the broker from outside, the receiver that plays billing, a
+//! browser, and the state as the database has it. Knows nothing of the rules; those are `model`'s.
 pub mod bed;
+mod browser;
 pub mod clients;
 mod database;
 pub mod environment;
@@ -16,6 +17,7 @@ pub mod state;
 pub mod tenant;
 
 pub use bed::{Bed, Servers};
+pub use browser::Browser;
 pub use database::Database;
 pub use eventually::{PATIENCE, eventually};
 pub use ingress::Ingress;

@@ -186,25 +186,25 @@ async fn the_answer_does_not_tell_who_is_registered() {
 async fn one_address_may_send_it_only_so_often() {
     let settings = [("REGISTER_PER_MINUTE", "2"), ("TRUSTED_PROXIES", "127.0.0.1")];
     let house = House::new(&settings).await;
-    let send = async |from: &str, email: &str| {
+    let send_from = async |from: &str, email: &str| {
         let request = client().post(format!("{}/register/form", house.base));
         let request = request.header("x-forwarded-for", from).header("content-type", FORM);
         let answer = request.body(format!("email={email}")).send().await.unwrap();
         Answer::of(answer).await
     };
-    assert_eq!(send("203.0.113.1", "a%40b.c").await.status, 200);
-    assert_eq!(send("203.0.113.1", "bad").await.status, 422, "counts as well");
-    let refused = send("203.0.113.1", "a%40b.c").await;
+    assert_eq!(send_from("203.0.113.1", "a%40b.c").await.status, 200);
+    assert_eq!(send_from("203.0.113.1", "bad").await.status, 422, "counts as well");
+    let refused = send_from("203.0.113.1", "a%40b.c").await;
     assert_eq!(refused.status, 429);
     assert_eq!(refused.header("content-type"), "text/html; charset=utf-8");
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=30).contains(&wait), "{wait}");
     assert!(refused.text.contains("Too many") && refused.text.contains(r#"value="a@b.c""#));
-    assert_eq!(send("203.0.113.2", "a%40b.c").await.status, 200, "another address");
+    assert_eq!(send_from("203.0.113.2", "a%40b.c").await.status, 200, "another address");
 
     let house = House::new(&[("REGISTER_PER_MINUTE", "1"), ("RATE_LIMIT", "off")]).await;
     for _ in 0..5 {
-        assert_eq!(super::page::send(&house, "a@b.c", "").await.status, 200);
+        assert_eq!(send(&house, "a@b.c", "").await.status, 200);
     }
 }
 
