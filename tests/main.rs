@@ -9,6 +9,7 @@ mod model;
 mod broker;
 mod exactly_once;
 mod forms;
+mod indications;
 mod ingress;
 mod kill;
 mod kill_ingress;
