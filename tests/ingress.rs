@@ -3,6 +3,7 @@
 //! The ingress runs in this process; where an answer needs the credits worker, that is the real one. What other programs
 //! write is put into their tables directly.
 mod access;
+mod generates;
 mod indications;
 mod link;
 mod programmes;
