@@ -8,7 +8,10 @@ mod indications;
 mod link;
 mod programmes;
 mod records;
+mod refusals;
 mod register;
+mod slashes;
+mod tokens;
 
 use std::{sync::Arc, time::Duration};
 

@@ -140,6 +140,8 @@ pub async fn render(request: Request, next: Next) -> Response {
         None if status == StatusCode::METHOD_NOT_ALLOWED => {
             Refusal::new(status, "this method is not for this path")
         }
+        // What axum refuses by itself, such as a path that is no UTF-8.
+        None if status.is_client_error() => Refusal::new(status, "the request cannot be read"),
         None => return response,
     };
     let mut rendered = if is_problem {
