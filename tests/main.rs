@@ -7,6 +7,8 @@ mod harness;
 mod model;
 
 mod broker;
+mod daily;
+mod days;
 mod exactly_once;
 mod forms;
 mod indications;
