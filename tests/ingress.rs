@@ -10,7 +10,10 @@ mod programmes;
 mod records;
 mod refusals;
 mod register;
+mod same_answer;
 mod slashes;
+mod terms;
+mod today;
 mod tokens;
 
 use std::{sync::Arc, time::Duration};
