@@ -6,7 +6,9 @@
 mod harness;
 mod model;
 
+mod balance;
 mod broker;
+mod codes;
 mod daily;
 mod days;
 mod exactly_once;
