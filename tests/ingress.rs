@@ -6,12 +6,20 @@
 mod access;
 mod conform;
 mod document;
+mod generates;
+mod indications;
 mod link;
 mod matrix;
 mod page;
 mod programmes;
 mod records;
+mod refusals;
 mod register;
+mod same_answer;
+mod slashes;
+mod terms;
+mod today;
+mod tokens;
 mod totp;
 
 use std::{sync::Arc, time::Duration};

@@ -6,10 +6,15 @@
 mod harness;
 mod model;
 
+mod balance;
 mod broker;
 mod browser;
+mod codes;
+mod daily;
+mod days;
 mod exactly_once;
 mod forms;
+mod indications;
 mod ingress;
 mod kill;
 mod kill_ingress;

@@ -85,6 +85,32 @@ mod tests {
     }
 
     #[test]
+    fn a_shift_of_half_an_hour_and_a_day_that_was_left_out_are_the_zones_own() {
+        let cases = [
+            // Lord Howe goes from +10:30 to +11:00 and back, at 2 in the morning.
+            ("Australia/Lord_Howe", "2026-10-03T13:29:59Z", "2026-10-03", "23:59:59+10:30"),
+            ("Australia/Lord_Howe", "2026-10-03T13:30:00Z", "2026-10-04", "00:00:00+10:30"),
+            ("Australia/Lord_Howe", "2026-10-04T12:59:59Z", "2026-10-04", "23:59:59+11:00"), // 23.5 hours
+            ("Australia/Lord_Howe", "2026-10-04T13:00:00Z", "2026-10-05", "00:00:00+11:00"),
+            ("Australia/Lord_Howe", "2026-04-04T13:00:00Z", "2026-04-05", "00:00:00+11:00"),
+            ("Australia/Lord_Howe", "2026-04-04T14:45:00Z", "2026-04-05", "01:45:00+11:00"),
+            ("Australia/Lord_Howe", "2026-04-04T15:15:00Z", "2026-04-05", "01:45:00+10:30"), // once more
+            ("Australia/Lord_Howe", "2026-04-05T13:29:59Z", "2026-04-05", "23:59:59+10:30"), // 24.5 hours
+            ("Australia/Lord_Howe", "2026-04-05T13:30:00Z", "2026-04-06", "00:00:00+10:30"),
+            // Samoa had no 30th of December 2011: it went to the other side of the date line.
+            ("Pacific/Apia", "2011-12-30T09:59:59Z", "2011-12-29", "23:59:59-10:00"),
+            ("Pacific/Apia", "2011-12-30T10:00:00Z", "2011-12-31", "00:00:00+14:00"),
+        ];
+        for (zone, time, day, clock) in cases {
+            let (zone, time): (Tz, _) = (zone.parse().unwrap(), Micros::parse(time).unwrap());
+            let (hours, offset) = clock.split_at(8);
+            let shown = (time.day(zone).to_string(), time.rfc3339(zone));
+            let expected = (day.to_owned(), format!("{day}T{hours}.000000{offset}"));
+            assert_eq!(shown, expected, "{zone}");
+        }
+    }
+
+    #[test]
     fn times_show_microseconds_and_the_offset() {
         let time = Micros::parse("2024-07-29T11:52:25.426324Z").unwrap();
         assert_eq!(

@@ -99,6 +99,8 @@ impl Email {
     /// what cannot be one.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let spelling = text.trim();
+        let key = spelling.to_lowercase();
+        let fits = |text: &str| text.chars().count() <= EMAIL_MAX_CHARS;
         let (local, host) = spelling.rsplit_once('@').unwrap_or_default();
         let clean = |part: &str| {
             !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || c.is_control())
@@ -108,11 +110,13 @@ impl Email {
             || local.contains('@')
             || !host_ok
             || spelling.contains([',', ';', '<', '>', '|'])
-            || spelling.chars().count() > EMAIL_MAX_CHARS
+            // A few letters become two when they are made small.
+            || !fits(spelling)
+            || !fits(&key)
         {
             return Err(Invalid("must be an e-mail address of at most 254 characters"));
         }
-        Ok(Self { spelling: spelling.to_owned(), key: spelling.to_lowercase() })
+        Ok(Self { spelling: spelling.to_owned(), key })
     }
 
     /// As it was written by the first who used it.
@@ -192,6 +196,14 @@ mod tests {
             ["", "a", "@", "a@", "@b", "a b@c", "a@b c", "a@b@c", "a@.b", "a,b@c", "a@b\u{0}"]
         {
             assert!(Email::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_email_and_what_it_is_compared_by_have_at_most_254_characters() {
+        for (letter, count, fits) in [("x", 252, true), ("x", 253, false), ("İ", 200, false)] {
+            let text = format!("{}@b", letter.repeat(count));
+            assert_eq!(Email::parse(&text).is_ok(), fits, "{count} {letter}");
         }
     }
 

@@ -129,6 +129,19 @@ impl Fields {
         self.text(name)?.ok_or_else(|| missing(name))
     }
 
+    /// Texts with commas between them, or in JSON also an array of texts; together bounded by the
+    /// body's size alone. An empty text counts as missing.
+    pub fn list(&self, name: &'static str) -> Result<Option<Vec<String>>, Refusal> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::Text(text)) if text.is_empty() => Ok(None),
+            Some(Value::Text(text)) => Ok(Some(text.split(',').map(str::to_owned).collect())),
+            Some(Value::Other(raw)) => serde_json::from_str(raw)
+                .map(Some)
+                .map_err(|_| Refusal::field(name, "must be a text or an array of texts")),
+        }
+    }
+
     /// The text of a number, which may have come as a decimal string.
     fn number(&self, name: &'static str) -> Result<Option<String>, Refusal> {
         match self.0.get(name) {
@@ -221,6 +234,23 @@ mod tests {
             assert_eq!(fields.int("id").unwrap(), Some(7));
             assert_eq!(fields.text("none").unwrap(), None);
             assert_eq!(fields.money("absent").unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_list_is_separated_by_commas_or_an_array() {
+        let long = "x".repeat(TEXT_MAX_CHARS + 1);
+        let fields = json(&format!(r#"{{"a":"x, y,","b":["x"," y",""],"c":"{long}","d":""}}"#));
+        let list = |name| fields.list(name).unwrap();
+        let texts = |texts: &[&str]| Some(texts.iter().map(|t| (*t).to_owned()).collect());
+        assert_eq!(list("a"), texts(&["x", " y", ""]));
+        assert_eq!(list("b"), texts(&["x", " y", ""]));
+        assert_eq!(list("c"), texts(&[&long]), "longer than any one text may be");
+        assert_eq!((list("d"), list("e")), (None, None));
+        assert_eq!(Fields::of_form(b"a=x,+y,").list("a").unwrap(), list("a"));
+        for bad in ["7", "{}", "[7]", "[null]", "true"] {
+            let refusal = json(&format!(r#"{{"a":{bad}}}"#)).list("a").unwrap_err();
+            assert_eq!(refusal.field.as_deref(), Some("a"), "{bad}");
         }
     }
 

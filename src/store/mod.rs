@@ -9,6 +9,7 @@ mod connection;
 pub mod dialect;
 mod error;
 pub mod happened;
+pub mod indications;
 pub mod programmes;
 pub mod records;
 pub mod reference;

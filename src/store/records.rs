@@ -116,6 +116,7 @@ async fn fill_emails(
     const FIND: &str = "SELECT s.day AS day, s.code AS code, s.email AS email, \
         s.email_key AS email_key FROM {rows} JOIN daily_signup s \
         ON s.domain_id = {?} AND s.code = r.code AND s.day = r.day \
+        WHERE s.email IS NOT NULL \
         ORDER BY s.time_us, s.email_key, s.email";
     let mut rows = Rows::new(COLUMNS);
     for record in records.iter() {

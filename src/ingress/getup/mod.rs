@@ -1,7 +1,7 @@
-//! The getup dialect (contract 5): programmes, registration, invoices, statements.
+//! The getup dialect (contract 5): programmes, registration, invoices, statements, indications.
 //!
-//! Every path works with and without its last slash; bodies are JSON or forms. The e-mail
-//! indications of this dialect come with part 2.
+//! Every path works with and without its last slash; bodies are JSON or forms.
+mod indication;
 mod invoice;
 mod programme;
 mod register;
@@ -28,6 +28,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(register::routes())
         .merge(invoice::routes())
         .merge(statement::routes())
+        .merge(indication::routes())
 }
 
 /// The server answers

@@ -1,8 +1,10 @@
 //! A tally's one transaction: raw rows first (the inbox), then the records they move.
+use std::collections::HashSet;
+
 use referral::{
-    domain::{Code, Email, Micros},
+    domain::{Code, Email, EventKey, Micros},
     store::{
-        Param, Rows, Store, StoreError,
+        Param, Rows, Store, StoreError, Tx,
         rows::Kind::{Int, Text},
     },
 };
@@ -15,6 +17,8 @@ pub async fn write(store: &Store, tally: &Tally<'_>, now: Micros) -> Result<usiz
     let tx = store.begin().await?;
     let new_clicks = tx.insert_new("click", &clicks(tally, now)).await?;
     let new_signups = tx.insert_new("daily_signup", &signups(tally, now)).await?;
+    let echoes = echoes(&tx, tally, &new_signups).await?;
+    let moving: HashSet<EventKey> = new_signups.difference(&echoes).copied().collect();
     let mut records = Rows::new(&[
         ("domain_id", Int),
         ("day", Text),
@@ -23,7 +27,7 @@ pub async fn write(store: &Store, tally: &Tally<'_>, now: Micros) -> Result<usiz
         ("clicks", Int),
         ("now_us", Int),
     ]);
-    for (key, clicks) in tally.records(&new_clicks, &new_signups) {
+    for (key, clicks) in tally.records(&new_clicks, &moving) {
         records.push([
             key.domain_id.into(),
             key.day.to_string().into(),
@@ -33,15 +37,61 @@ pub async fn write(store: &Store, tally: &Tally<'_>, now: Micros) -> Result<usiz
             now.0.into(),
         ]);
     }
-    // Sorted by primary key, so that two workers lock in the same order.
+    // Sorted by primary key, so that two workers lock in the same order. `mtime` moves also where
+    // the clock of whoever changed the record last is ahead of this one's.
     const ADD: &str = "INSERT INTO daily_record (domain_id, day, code, id, clicks, ctime_us, mtime_us) \
         SELECT domain_id, day, code, id, clicks, now_us, now_us FROM {rows} WHERE true \
         {conflict domain_id, day, code} clicks = {old daily_record.clicks} + {new clicks}, \
-        mtime_us = {greatest}({old daily_record.mtime_us}, {new mtime_us})";
+        mtime_us = {greatest}({old daily_record.mtime_us} + 1, {new mtime_us})";
     tx.run(ADD, Some(&records), Vec::new()).await?;
     fail::fail_point!("daily-records::before-commit", |_| std::process::abort());
     tx.commit().await?;
     Ok(new_clicks.len() + new_signups.len())
+}
+
+/// The new signups whose address is on their record already, earlier and in its own spelling: they
+/// change nothing that the record shows.
+async fn echoes(
+    tx: &Tx,
+    tally: &Tally<'_>,
+    new: &HashSet<EventKey>,
+) -> Result<HashSet<EventKey>, StoreError> {
+    const FIND: &str = "SELECT DISTINCT r.event_key AS event_key FROM {rows} JOIN daily_signup s \
+        ON s.domain_id = r.domain_id AND s.code = r.code AND s.day = r.day \
+        AND s.email_key = r.email_key \
+        WHERE s.time_us < r.time_us OR (s.time_us = r.time_us AND (s.email < r.email \
+        OR (s.email = r.email AND s.event_key < r.event_key)))";
+    let mut rows = Rows::new(&[
+        ("event_key", Text),
+        ("domain_id", Int),
+        ("code", Text),
+        ("day", Text),
+        ("time_us", Int),
+        ("email", Text),
+        ("email_key", Text),
+    ]);
+    for row in tally.signups.iter().filter(|row| new.contains(&row.key)) {
+        if let (Some(code), Some(email)) = (row.code, row.email) {
+            rows.push([
+                row.key.as_str().into(),
+                row.domain_id.into(),
+                code.as_str().into(),
+                row.day.to_string().into(),
+                row.time.0.into(),
+                email.spelling().into(),
+                email.key().into(),
+            ]);
+        }
+    }
+    if rows.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found = tx.all(FIND, Some(&rows), Vec::new()).await?;
+    let mut echoes = HashSet::with_capacity(found.len());
+    for row in found {
+        echoes.extend(EventKey::from_stored(&row.text("event_key")?));
+    }
+    Ok(echoes)
 }
 
 fn clicks(tally: &Tally<'_>, now: Micros) -> Rows {
