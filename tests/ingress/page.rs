@@ -169,6 +169,11 @@ async fn pages_differ_in_nothing_but_the_code_that_was_given() {
         };
         assert_eq!(alike(names(&answer)), alike(names(&known)), "{code}");
     }
+    let link = format!("/register?ref_code={CODE}");
+    let ahead = ask(&house, Method::HEAD, &link, FORM, String::new()).await;
+    assert_eq!((ahead.status, ahead.text.as_str()), (200, ""));
+    let (_, clicks) = house.taken("referral.daily-records", 1).await;
+    assert_eq!(clicks.len(), 1, "the one visit with a code that is one: {clicks:?}");
 }
 
 #[tokio::test]
