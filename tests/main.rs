@@ -9,6 +9,7 @@ mod model;
 mod broker;
 mod exactly_once;
 mod forms;
+mod import;
 mod ingress;
 mod kill;
 mod kill_ingress;

@@ -5,6 +5,8 @@
 mod admin;
 pub mod demo;
 mod domain;
+mod import;
+mod lines;
 mod migrate;
 mod publish;
 mod publish_file;
@@ -45,6 +47,8 @@ enum Command {
     Admin(admin::Args),
     /// Tokens of the HTTP interface
     Token(token::Args),
+    /// Imports users from a file
+    Import(import::Args),
     /// Publishes events, each confirmed by the broker
     Publish(Box<publish::Args>),
     /// Starts everything, walks one referral through, and stays up (what `make run` runs)
@@ -124,6 +128,7 @@ fn operate(command: Command, settings: Settings) -> ExitCode {
             Command::Domain(args) => domain::run(args, &tools).await,
             Command::Admin(args) => admin::run(args, &tools).await,
             Command::Token(args) => token::run(args, &tools).await,
+            Command::Import(args) => import::run(args, &tools).await,
             Command::Publish(args) => publish::run(*args, &tools).await,
             Command::Demo(args) => demo::run(args, &tools).await,
         }
@@ -169,6 +174,8 @@ mod tests {
             ("referral domain create d --timezone UTC --currency usd", "--currency"),
             ("referral token create --login l --domain d --ttl 5", "--ttl"),
             ("referral admin create l --domain d", "--password-stdin"),
+            ("referral import users", "<FILE>"),
+            ("referral import users f --program one", "--program"),
             ("referral publish click --code short", "--code"),
             ("referral publish payment --user-hash u", "--amount"),
         ] {

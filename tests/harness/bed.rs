@@ -3,7 +3,6 @@
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},
     path::PathBuf,
-    process::Stdio,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -14,7 +13,6 @@ use referral::{
     broker::{Broker, BrokerSettings, Outgoing, Publisher, topology},
     store::{Store, StoreSettings},
 };
-use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -163,19 +161,23 @@ impl Bed {
 
     /// Runs a command of the operator, `referral ARGUMENTS`; what it printed. It must succeed.
     pub async fn referral(&self, arguments: &[&str], input: &str) -> String {
+        let told = self.operate(arguments, &[], input).await;
+        assert_eq!(told.code, Some(0), "referral {arguments:?}: {}", told.errors);
+        told.output
+    }
+
+    /// The same with these settings on top, whatever comes of it.
+    pub async fn operate(
+        &self,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+        input: &str,
+    ) -> super::Told {
         let mut command = tokio::process::Command::new(environment::program("referral"));
         command.args(arguments).env_clear().current_dir(self.directory.path()).kill_on_drop(true);
         command.env("AMQP_URL", &self.amqp_url).env("DATABASE_URL", &self.database_url);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the program referral");
-        let mut stdin = child.stdin.take().expect("its standard input");
-        // A command that reads nothing may have closed it already.
-        let _ = stdin.write_all(input.as_bytes()).await;
-        drop(stdin);
-        let output = child.wait_with_output().await.expect("its output");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "referral {arguments:?}: {} {errors}", output.status);
-        String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
+        command.envs(settings.iter().copied());
+        super::Told::of(command, input).await
     }
 
     /// Publishes all, in order, and expects the broker's confirm of each.

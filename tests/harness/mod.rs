@@ -14,6 +14,7 @@ pub mod receiver;
 pub mod services;
 pub mod state;
 pub mod tenant;
+mod told;
 
 pub use bed::{Bed, Servers};
 pub use database::Database;
@@ -22,6 +23,7 @@ pub use ingress::Ingress;
 pub use program::{Plan, Program};
 pub use receiver::Receiver;
 pub use tenant::Tenant;
+pub use told::Told;
 
 /// Makes a module of the test's name, with the test once for each database.
 macro_rules! on_every_database {
