@@ -15,6 +15,7 @@ mod kill;
 mod kill_ingress;
 mod order;
 mod parking;
+mod rcp;
 mod replies;
 mod settings;
 mod tidy;

@@ -7,6 +7,7 @@ pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
 
 mod m20261122_000001_pipeline;
+mod m20261122_000003_remote_rcp;
 mod sql;
 
 /// All migrations, in order.
@@ -15,6 +16,9 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_pipeline::Migration)]
+        vec![
+            Box::new(m20261122_000001_pipeline::Migration),
+            Box::new(m20261122_000003_remote_rcp::Migration),
+        ]
     }
 }

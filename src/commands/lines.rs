@@ -3,14 +3,14 @@
 //!
 //! Owns reading, batching, the progress bar and the report of bad lines, which do not stop the good
 //! ones. Refuses to know what a line says: the command turns it into an event.
-use std::{collections::BTreeMap, io::IsTerminal as _, path::Path, pin::Pin, process::ExitCode};
+use std::{collections::BTreeMap, path::Path, pin::Pin, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
-use super::{Tools, publish::Link};
+use super::{Tools, progress_bar, publish::Link};
 use crate::{
     broker::{compose, envelope::BATCH_EVENTS_MAX},
     domain::EventType,
@@ -72,7 +72,7 @@ pub(super) async fn publish(
         (Box::pin(file), bytes)
     };
     let link = Link::open(tools).await?;
-    let bar = progress_bar(bytes);
+    let bar = progress_bar(bytes, "{wide_bar} {bytes}/{total_bytes}  {msg}  {eta}");
     let mut tally = Tally::default();
     let done = publish_lines(input, &link, tools, &bar, &mut tally, read).await;
     bar.finish_and_clear();
@@ -81,18 +81,6 @@ pub(super) async fn publish(
     done.with_context(|| format!("{}; safe to run again", named()))?;
     link.close().await;
     Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn progress_bar(bytes: u64) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = if bytes == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(bytes) };
-    let template = "{wide_bar} {bytes}/{total_bytes}  {msg}  {eta}";
-    match ProgressStyle::with_template(template) {
-        Ok(style) if bytes > 0 => bar.with_style(style),
-        _ => bar,
-    }
 }
 
 async fn publish_lines(

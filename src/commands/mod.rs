@@ -10,12 +10,14 @@ mod lines;
 mod migrate;
 mod publish;
 mod publish_file;
+mod rcp;
 mod token;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -51,6 +53,8 @@ enum Command {
     Import(import::Args),
     /// Publishes events, each confirmed by the broker
     Publish(Box<publish::Args>),
+    /// This system as the referral system of a remote RCP
+    Rcp(rcp::Args),
     /// Starts everything, walks one referral through, and stays up (what `make run` runs)
     Demo(demo::Args),
 }
@@ -130,6 +134,7 @@ fn operate(command: Command, settings: Settings) -> ExitCode {
             Command::Token(args) => token::run(args, &tools).await,
             Command::Import(args) => import::run(args, &tools).await,
             Command::Publish(args) => publish::run(*args, &tools).await,
+            Command::Rcp(args) => rcp::run(args, &tools).await,
             Command::Demo(args) => demo::run(args, &tools).await,
         }
     })
@@ -146,6 +151,21 @@ fn start_log(settings: &Settings) -> Result<(), SettingError> {
 fn wrong_use(problem: impl std::fmt::Display) -> ExitCode {
     eprintln!("error: {problem}");
     ExitCode::from(2)
+}
+
+/// A bar on a terminal, of `length` or, where that is 0, without an end; nothing elsewhere.
+fn progress_bar(length: u64, template: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    if length == 0 {
+        return ProgressBar::new_spinner();
+    }
+    let bar = ProgressBar::new(length);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }
 
 /// Prints a listing as `--json` says it: one array of objects.
@@ -176,6 +196,10 @@ mod tests {
             ("referral admin create l --domain d", "--password-stdin"),
             ("referral import users", "<FILE>"),
             ("referral import users f --program one", "--program"),
+            ("referral rcp sync", "--url"),
+            ("referral rcp sync --url cp.example", "--url"),
+            ("referral rcp sync --url https://cp.example --every 0s", "--every"),
+            ("referral rcp sync --url https://cp.example --timezone Nowhere", "--timezone"),
             ("referral publish click --code short", "--code"),
             ("referral publish payment --user-hash u", "--amount"),
         ] {

@@ -12,6 +12,7 @@ pub mod happened;
 pub mod programmes;
 pub mod records;
 pub mod reference;
+pub mod remote;
 pub mod rows;
 pub mod tenants;
 

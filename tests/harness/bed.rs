@@ -69,6 +69,8 @@ pub struct Bed {
     name: String,
     server: Option<String>,
     over: CancellationToken,
+    servers: Servers,
+    strangers: Mutex<Vec<Arc<Bed>>>,
 }
 
 /// Runs one test on a bed on `database`, and cleans up whatever becomes of it. The logs of its
@@ -130,7 +132,16 @@ impl Bed {
             name,
             server,
             over,
+            servers: servers.clone(),
+            strangers: Mutex::default(),
         }
+    }
+
+    /// Another bed that knows nothing of this one, gone when this one is.
+    pub async fn stranger(&self) -> Arc<Self> {
+        let stranger = Arc::new(Self::new(self.database, &self.servers).await);
+        self.strangers.lock().expect("strangers").push(stranger.clone());
+        stranger
     }
 
     /// A program with the addresses of this bed.
@@ -255,7 +266,12 @@ impl Bed {
         format!("{}-other", self.name)
     }
 
+    fn strangers(&self) -> Vec<Arc<Self>> {
+        self.strangers.lock().expect("strangers").clone()
+    }
+
     fn show_logs(&self) {
+        self.strangers().iter().for_each(|stranger| stranger.show_logs());
         for log in &*self.logs.lock().expect("logs") {
             let text = std::fs::read(log).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);
@@ -268,6 +284,9 @@ impl Bed {
     }
 
     async fn clear(&self) {
+        for stranger in self.strangers() {
+            Box::pin(stranger.clear()).await;
+        }
         self.over.cancel();
         self.publisher.ended().await;
         self.store.connection().clone().close().await.expect("closed");
