@@ -35,7 +35,8 @@ const SECRET: [(&str, &str); 1] = [("RCP_PASSWORD", PASSWORD)];
 struct Rcp {
     bed: Arc<Bed>,
     ingress: Ingress,
-    _records: Program,
+    #[expect(dead_code, reason = "it lives as long as this")]
+    records: Program,
 }
 
 impl Rcp {
@@ -43,9 +44,9 @@ impl Rcp {
     async fn start(bed: &Bed, zone: &str) -> Self {
         let bed = bed.stranger().await;
         bed.referral(&["domain", "set", "default", "--timezone", zone], "").await;
-        let _records = bed.start("daily-records").await;
+        let records = bed.start("daily-records").await;
         let ingress = Ingress::of(&bed, bed.start("ingress").await).await;
-        Self { bed, ingress, _records }
+        Self { bed, ingress, records }
     }
 
     fn url(&self) -> String {

@@ -182,22 +182,26 @@ mod tests {
     fn a_line_is_read_refused_or_blank() {
         let mut read = |text: &str| match text {
             "good" => {
-                Ok(Ready { event_type: EventType::Signup, id: String::new(), json: String::new() })
+                Ok(Ready { event_type: EventType::Signup, id: "1".to_owned(), json: String::new() })
             }
             other => Err(other.to_owned()),
         };
-        let cases: [(&str, &[u8], u64, Option<Result<(), &str>>); 7] = [
-            ("good", b"good", 2, Some(Ok(()))),
-            ("after a byte order mark", b"\xef\xbb\xbfgood", 1, Some(Ok(()))),
-            ("a mark elsewhere", b"\xef\xbb\xbfgood", 2, Some(Err("\u{feff}good"))),
-            ("refused", b"bad", 2, Some(Err("bad"))),
-            ("no text", b"\xff", 2, Some(Err("must be UTF-8"))),
-            ("empty", b"", 2, None),
-            ("blank, from Windows", b" \t\r", 2, None),
+        let cases: [(&str, &[u8], u64, &str); 7] = [
+            ("good", b"good", 2, "ready 1"),
+            ("after a byte order mark", b"\xef\xbb\xbfgood", 1, "ready 1"),
+            ("a mark elsewhere", b"\xef\xbb\xbfgood", 2, "\u{feff}good"),
+            ("refused", b"bad", 2, "bad"),
+            ("no text", b"\xff", 2, "must be UTF-8"),
+            ("empty", b"", 2, "blank"),
+            ("blank, from Windows", b" \t\r", 2, "blank"),
         ];
         for (name, line, number, expected) in cases {
-            let found = ready(line, number, &mut read).map(|done| done.map(|_| ()));
-            assert_eq!(found, expected.map(|done| done.map_err(str::to_owned)), "{name}");
+            let found = match ready(line, number, &mut read) {
+                Some(Ok(ready)) => format!("ready {}", ready.id),
+                Some(Err(problem)) => problem,
+                None => "blank".to_owned(),
+            };
+            assert_eq!(found, expected, "{name}");
         }
     }
 }

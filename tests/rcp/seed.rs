@@ -20,7 +20,7 @@ use crate::harness::{
     remote::{Asked, Reply},
 };
 
-on_every_database!(a_record_only_moves_forward);
+on_every_database!(a_record_only_moves_forward, runs_at_once_keep_the_newest);
 
 const TOKEN: [(&str, &str); 1] = [("RCP_TOKEN", "da3730bfe8f2e9fff1450c67a577b46dcb1b9df6")];
 
@@ -156,19 +156,45 @@ fn what_slips_between_two_pages_is_read_in_the_end() {
     });
 }
 
-/// "A row only moves forward", and what did not change is not written.
-async fn a_record_only_moves_forward(bed: Arc<Bed>) {
-    let pair = Pair { domain_id: 1, remote: "https://cp.example#default".to_owned() };
-    let long: Vec<String> = (0..4000).map(|n| format!("somebody-{n}@example.com")).collect();
-    let at = |clicks: i64, mtime: Option<i64>| Record {
+fn some_record(clicks: i64, mtime: Option<i64>, emails: &[String]) -> Record {
+    Record {
         day: Day::parse("2024-07-29").unwrap(),
         code: Code::parse(CODE).unwrap(),
         id: "3fa85f64-5717-4562-b3fc-2c963f66afa6".to_owned(),
         clicks,
-        emails: long.clone(),
+        emails: emails.to_vec(),
         ctime: None,
         mtime: mtime.map(Micros),
-    };
+    }
+}
+
+/// Pages that were read at different times are written at the same time.
+async fn runs_at_once_keep_the_newest(bed: Arc<Bed>) {
+    for round in 0..25 {
+        let remote = format!("https://cp.example#{round}");
+        let pair = Pair { domain_id: 1, remote };
+        let writes = (0..3_i64).map(|n| {
+            let (store, pair) = (bed.store.clone(), pair.clone());
+            tokio::spawn(async move {
+                let mtime = (n + round) % 3;
+                let record = some_record(mtime, Some(mtime), &[]);
+                remote::keep(&store, &pair, &[record], Micros(0)).await.unwrap();
+            })
+        });
+        for done in futures_util::future::join_all(writes).await {
+            done.unwrap();
+        }
+        const ROW: &str = "SELECT clicks, mtime_us FROM remote_record WHERE remote = {?}";
+        let row = bed.store.one(ROW, vec![pair.remote.as_str().into()]).await.unwrap().unwrap();
+        assert_eq!((row.int("clicks").unwrap(), row.int("mtime_us").unwrap()), (2, 2), "{round}");
+    }
+}
+
+/// "A row only moves forward", and what did not change is not written.
+async fn a_record_only_moves_forward(bed: Arc<Bed>) {
+    let pair = Pair { domain_id: 1, remote: "https://cp.example#default".to_owned() };
+    let long: Vec<String> = (0..4000).map(|n| format!("somebody-{n}@example.com")).collect();
+    let at = |clicks, mtime| some_record(clicks, mtime, &long);
     let steps = [
         ("new, time unknown", vec![at(1, None)], 1, (1, None, 0)),
         ("still unknown", vec![at(2, None)], 1, (2, None, 1)),

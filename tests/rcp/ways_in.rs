@@ -9,6 +9,9 @@ use serde_json::json;
 use super::{CODE, Rcp, SECRET, all, register, sync};
 use crate::harness::{Bed, Database, PASSWORD, Remote, bed::run, remote::Reply};
 
+/// Arguments, settings, and what is said.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
 #[test]
 fn what_is_missing_is_named_and_wrong_use() {
     run(Database::Sqlite, async |bed: Arc<Bed>| {
@@ -16,7 +19,7 @@ fn what_is_missing_is_named_and_wrong_use() {
         let url = "http://127.0.0.1:1";
         let plain = &["rcp", "sync", "--url", url][..];
         let login = &["rcp", "sync", "--url", url, "--login", "root"][..];
-        let cases: [(&[&str], &[(&str, &str)], &str); 9] = [
+        let cases: [Case<'_>; 9] = [
             (plain, &[], "give --login and RCP_PASSWORD, or RCP_TOKEN"),
             (login, &[], "RCP_PASSWORD (or RCP_PASSWORD_FILE) is missing"),
             (plain, &[password], "--login is missing"),
@@ -50,7 +53,7 @@ fn a_wrong_password_or_token_is_said_and_never_shown() {
         let url = rcp.url();
         let login = ["rcp", "sync", "--url", &url, "--login", "root"];
         let elsewhere = [&login[..], &["--remote-domain", "elsewhere"]].concat();
-        let wrong: [(&[&str], &[(&str, &str)], &str); 3] = [
+        let wrong: [Case<'_>; 3] = [
             (&login, &[("RCP_PASSWORD", "canary")], "RCP_PASSWORD is wrong"),
             (&elsewhere, &SECRET, "--remote-domain"),
             (&login[..4], &[("RCP_TOKEN", "canary")], "the remote refuses RCP_TOKEN (401)"),

@@ -5,7 +5,7 @@
 //! on its behalf, so that a run that was cut off is gone on with.
 use std::{cell::Cell, collections::HashSet, fmt};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use chrono_tz::Tz;
 use futures_util::{StreamExt as _, future, stream};
 use indicatif::ProgressBar;
@@ -13,7 +13,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{
-    answer::{self, Reading},
+    answer::{self, Page, Reading},
     client::Remote,
 };
 use crate::{
@@ -101,31 +101,27 @@ impl Sync<'_> {
             let Some(last) = codes.last() else { return Ok(()) };
             after.clone_from(&last.code);
             // After a failure those under way come to their end, and no other is begun.
-            let failed = Cell::new(None);
-            let goes_on = |_: &Missing| {
-                let failure = failed.take();
-                let goes_on = failure.is_none();
-                failed.set(failure);
-                future::ready(goes_on)
-            };
-            let puts = stream::iter(codes).take_while(goes_on).map(|code| self.put(code));
+            let (mut failure, is_failing) = (None, Cell::new(false));
+            let puts = stream::iter(codes)
+                .take_while(|_| future::ready(!is_failing.get()))
+                .map(|code| self.put(code));
             let mut puts = std::pin::pin!(puts.buffer_unordered(PUTS_IN_FLIGHT_MAX));
             while let Some(done) = puts.next().await {
                 bar.inc(1);
                 match done {
                     Ok((_, Said { is_done: true, .. })) => report.put += 1,
-                    Ok((code, said)) => {
+                    Ok((code, Said { status, detail, .. })) => {
                         report.refused += 1;
-                        let Said { status, detail, .. } = said;
                         let detail = detail.unwrap_or_default();
-                        bar.suspend(|| {
-                            eprintln!("code {code}: refused, status {status}: {detail}")
-                        });
+                        say(bar, &format!("code {code}: refused, status {status}: {detail}"));
                     }
-                    Err(error) => failed.set(failed.take().or(Some(error))),
+                    Err(error) => {
+                        is_failing.set(true);
+                        failure.get_or_insert(error);
+                    }
                 }
             }
-            if let Some(error) = failed.take() {
+            if let Some(error) = failure {
                 return Err(error);
             }
         }
@@ -164,7 +160,7 @@ impl Sync<'_> {
         }
         report.bad += 1;
         let given = found.len();
-        bar.suspend(|| eprintln!("{day}: the remote says {total} records, and gives {given}"));
+        say(bar, &format!("{day}: the remote says {total} records, and gives {given}"));
         Ok(())
     }
 
@@ -179,14 +175,7 @@ impl Sync<'_> {
     ) -> anyhow::Result<u64> {
         let mut seen = HashSet::new();
         for number in 1..=PAGES_MAX {
-            let path = format!("/v1/referral?date={day}&limit={RECORDS_PER_PAGE}&page={number}");
-            let call = self.remote.request(Method::GET, &path, None)?;
-            let answer = self.remote.call(&call).await?;
-            if !answer.is_success() {
-                return Err(answer.unexpected(&call));
-            }
-            let page =
-                answer::page(&answer.body).map_err(|error| anyhow::anyhow!("{call}: {error}"))?;
+            let page = self.page(day, number).await?;
             let now = self.clock.now();
             let reading = Reading { day, zone: self.zone, now };
             let mut records = Vec::with_capacity(page.items.len());
@@ -202,8 +191,7 @@ impl Sync<'_> {
                     }
                     Err(problem) if is_new => {
                         report.bad += 1;
-                        let item = format!("{day} page {number} items[{place}]");
-                        bar.suspend(|| eprintln!("{item}: {problem}"));
+                        say(bar, &format!("{day} page {number} items[{place}]: {problem}"));
                     }
                     Err(_) => {}
                 }
@@ -217,4 +205,19 @@ impl Sync<'_> {
         }
         bail!("{day}: the remote has over {PAGES_MAX} pages of records");
     }
+
+    async fn page(&self, day: Day, number: usize) -> anyhow::Result<Page> {
+        let path = format!("/v1/referral?date={day}&limit={RECORDS_PER_PAGE}&page={number}");
+        let call = self.remote.request(Method::GET, &path, None)?;
+        let answer = self.remote.call(&call).await?;
+        if !answer.is_success() {
+            return Err(answer.unexpected(&call));
+        }
+        answer::page(&answer.body).map_err(|problem| anyhow!("{call}: {problem}"))
+    }
+}
+
+/// A line on stderr, above the bar.
+fn say(bar: &ProgressBar, line: &str) {
+    bar.suspend(|| eprintln!("{line}"));
 }
