@@ -5,6 +5,7 @@
 //! | `{serial}` | an ascending integer key | | |
 //! | `{int}` | `BIGINT` | `INTEGER` | `BIGINT` |
 //! | `{text}` | `TEXT` | `TEXT` | `TEXT` |
+//! | `{long}` | `TEXT` | `TEXT` | `LONGTEXT`: text over 64 KiB |
 //! | `{name:N}` | text of at most N characters that is compared byte by byte and may be indexed | | |
 //! | `{mysql …}` | left out | left out | the text itself |
 //! | `{table}` | nothing | nothing | the table's character set |
@@ -53,6 +54,7 @@ fn expand(word: &str, backend: DatabaseBackend) -> String {
         ],
         "int" => ["BIGINT", "INTEGER", "BIGINT"],
         "text" => ["TEXT", "TEXT", "TEXT"],
+        "long" => ["TEXT", "TEXT", "LONGTEXT"],
         "table" => ["", "", "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"],
         other => {
             if let Some(length) = other.strip_prefix("name:") {

@@ -2,10 +2,8 @@
 //!
 //! Owns its form and its stable id. Refuses to decide what is parked, and to publish it.
 
-use sha2::{Digest, Sha256};
-use uuid::Builder;
-
 use super::{HeaderValue, Message, Outgoing, envelope::SINGLE, topology};
+use crate::domain::key;
 
 /// The most characters of `x-detail`; a longer sentence is cut.
 pub const MAX_DETAIL_CHARS: usize = 1_024;
@@ -68,7 +66,7 @@ pub fn parked(
         .map(|(name, value)| (name.to_owned(), HeaderValue::Text(value))),
     );
     Outgoing {
-        message_id: Some(message_id.unwrap_or_else(|| stable_id(bytes))),
+        message_id: Some(message_id.unwrap_or_else(|| key::stable_id(bytes))),
         headers,
         any_size: true,
         ..Outgoing::new(topology::DEAD, format!("referral.{worker}"), content_type, bytes)
@@ -84,12 +82,4 @@ fn keeps(header: &str, body: ParkBody<'_>) -> bool {
         (Some(_), ParkBody::Event(_)) => false,
         (None, _) => matches!(header, "traceparent" | "tracestate"),
     }
-}
-
-/// A UUID (version 8) from the SHA-256 of the bytes: the same bytes, the same id.
-fn stable_id(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    let mut id = [0; 16];
-    id.copy_from_slice(&hash[..16]);
-    Builder::from_custom_bytes(id).into_uuid().to_string()
 }

@@ -60,7 +60,7 @@ fn parse_name(text: &str) -> Result<String, String> {
     }
 }
 
-fn parse_zone(text: &str) -> Result<Tz, String> {
+pub(super) fn parse_zone(text: &str) -> Result<Tz, String> {
     text.parse().map_err(|_| "must be an IANA time zone such as Europe/Berlin".to_owned())
 }
 

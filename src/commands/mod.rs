@@ -5,15 +5,19 @@
 mod admin;
 pub mod demo;
 mod domain;
+mod import;
+mod lines;
 mod migrate;
 mod publish;
 mod publish_file;
+mod rcp;
 mod token;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -45,8 +49,12 @@ enum Command {
     Admin(admin::Args),
     /// Tokens of the HTTP interface
     Token(token::Args),
+    /// Imports users from a file
+    Import(import::Args),
     /// Publishes events, each confirmed by the broker
     Publish(Box<publish::Args>),
+    /// This system as the referral system of a remote RCP
+    Rcp(rcp::Args),
     /// Starts everything, walks one referral through, and stays up (what `make run` runs)
     Demo(demo::Args),
 }
@@ -124,7 +132,9 @@ fn operate(command: Command, settings: Settings) -> ExitCode {
             Command::Domain(args) => domain::run(args, &tools).await,
             Command::Admin(args) => admin::run(args, &tools).await,
             Command::Token(args) => token::run(args, &tools).await,
+            Command::Import(args) => import::run(args, &tools).await,
             Command::Publish(args) => publish::run(*args, &tools).await,
+            Command::Rcp(args) => rcp::run(args, &tools).await,
             Command::Demo(args) => demo::run(args, &tools).await,
         }
     })
@@ -141,6 +151,21 @@ fn start_log(settings: &Settings) -> Result<(), SettingError> {
 fn wrong_use(problem: impl std::fmt::Display) -> ExitCode {
     eprintln!("error: {problem}");
     ExitCode::from(2)
+}
+
+/// A bar on a terminal, of `length` or, where that is 0, without an end; nothing elsewhere.
+fn progress_bar(length: u64, template: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    if length == 0 {
+        return ProgressBar::new_spinner();
+    }
+    let bar = ProgressBar::new(length);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }
 
 /// Prints a listing as `--json` says it: one array of objects.
@@ -170,6 +195,12 @@ mod tests {
             ("referral token create --login l --domain d --ttl 5", "--ttl"),
             ("referral admin create l --domain d", "--password-stdin"),
             ("referral admin totp l --off", "--domain"),
+            ("referral import users", "<FILE>"),
+            ("referral import users f --program one", "--program"),
+            ("referral rcp sync", "--url"),
+            ("referral rcp sync --url cp.example", "--url"),
+            ("referral rcp sync --url https://cp.example --every 0s", "--every"),
+            ("referral rcp sync --url https://cp.example --timezone Nowhere", "--timezone"),
             ("referral publish click --code short", "--code"),
             ("referral publish payment --user-hash u", "--amount"),
         ] {

@@ -1,8 +1,13 @@
 //! Instants and the calendar days they fall on in a domain's time zone.
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{
+    DateTime, LocalResult, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, TimeZone as _, Utc,
+};
 use chrono_tz::Tz;
 
 use super::ids::Invalid;
+
+/// No clock was ever set forward by more.
+const SET_FORWARD_MOST: TimeDelta = TimeDelta::hours(24);
 
 /// An instant: microseconds since 1970-01-01T00:00:00Z, as the database keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -14,6 +19,30 @@ impl Micros {
         DateTime::parse_from_rfc3339(text)
             .map(|time| Self(time.timestamp_micros()))
             .map_err(|_| Invalid("must be an RFC 3339 time"))
+    }
+
+    /// Reads RFC 3339, or the same without an offset as what clocks in `zone` show.
+    ///
+    /// Where clocks are set back they show a time twice: then it is the later instant, unless that
+    /// lies after `now`, so that what is read one after the other is seldom read the wrong way round.
+    /// Where they are set forward, a time they never show is taken as if they had not been yet.
+    pub fn parse_in(text: &str, zone: Tz, now: Self) -> Result<Self, Invalid> {
+        let Ok(shown) = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f") else {
+            return Self::parse(text);
+        };
+        let instant = |time: DateTime<Tz>| Self(time.timestamp_micros());
+        match zone.from_local_datetime(&shown) {
+            LocalResult::Single(time) => Ok(instant(time)),
+            LocalResult::Ambiguous(first, second) if instant(second) > now => Ok(instant(first)),
+            LocalResult::Ambiguous(_, second) => Ok(instant(second)),
+            LocalResult::None => {
+                let before = shown.checked_sub_signed(SET_FORWARD_MOST);
+                before
+                    .and_then(|before| zone.from_local_datetime(&before).latest())
+                    .map(|before| instant(before + SET_FORWARD_MOST))
+                    .ok_or(Invalid("must be an RFC 3339 time"))
+            }
+        }
     }
 
     /// This instant, `ms` milliseconds later.
@@ -54,6 +83,12 @@ impl Day {
             .filter(|_| text.len() == 10)
             .map(Self)
             .ok_or(Invalid("must be a date as YYYY-MM-DD"))
+    }
+
+    /// The day before.
+    #[must_use]
+    pub fn before(self) -> Self {
+        Self(self.0.pred_opt().unwrap_or(self.0))
     }
 }
 
@@ -118,6 +153,40 @@ mod tests {
             "2024-07-29T14:52:25.426324+03:00"
         );
         assert_eq!(time.rfc3339(Tz::UTC), "2024-07-29T11:52:25.426324+00:00");
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_what_clocks_show() {
+        let zone: Tz = "Europe/Berlin".parse().unwrap();
+        let late = "2026-12-31T00:00:00Z";
+        let cases = [
+            ("an offset counts", "2026-07-01T12:00:00+03:00", late, "2026-07-01T09:00:00Z"),
+            ("summer", "2026-07-01T12:00:00.5", late, "2026-07-01T10:00:00.5Z"),
+            ("winter", "2026-01-01T12:00:00.426324", late, "2026-01-01T11:00:00.426324Z"),
+            ("never shown", "2026-03-29T02:30:00", late, "2026-03-29T01:30:00Z"),
+            ("shown twice", "2026-10-25T02:30:00", late, "2026-10-25T01:30:00Z"),
+            (
+                "not in the future",
+                "2026-10-25T02:30:00",
+                "2026-10-25T00:40:00Z",
+                "2026-10-25T00:30:00Z",
+            ),
+        ];
+        for (name, text, now, expected) in cases {
+            let now = Micros::parse(now).unwrap();
+            assert_eq!(Micros::parse_in(text, zone, now), Micros::parse(expected), "{name}");
+        }
+        for bad in ["", "2026-07-01", "2026-07-01T25:00:00", "12:00:00", "2026-07-01T12:00:00 MSK"]
+        {
+            assert!(Micros::parse_in(bad, zone, Micros(0)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn days_follow_each_other() {
+        let before = |day: &str| Day::parse(day).unwrap().before().to_string();
+        assert_eq!(before("2024-03-01"), "2024-02-29");
+        assert_eq!(before("2025-01-01"), "2024-12-31");
     }
 
     #[test]

@@ -59,6 +59,15 @@ impl fmt::Debug for EventKey {
     }
 }
 
+/// A UUID (version 8) from the SHA-256 of the bytes: the same bytes, the same id. Never a version 7,
+/// so that nothing takes its first bytes for a time.
+pub fn stable_id(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    let mut id = [0; 16];
+    id.copy_from_slice(&hash[..16]);
+    uuid::Builder::from_custom_bytes(id).into_uuid().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +79,14 @@ mod tests {
         assert_ne!(key, EventKey::new("/shop", "2"));
         assert_ne!(EventKey::new("/shop1", "2"), EventKey::new("/shop", "12"));
         assert_eq!(EventKey::from_stored(key.as_str()), Some(key));
+    }
+
+    #[test]
+    fn a_stable_id_is_a_uuid_of_the_bytes_alone() {
+        let id = stable_id(b"a");
+        assert_eq!(id, stable_id(b"a"));
+        assert_ne!(id, stable_id(b"b"));
+        assert_eq!(uuid::Uuid::parse_str(&id).map(|uuid| uuid.get_version_num()), Ok(8));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod key;
 pub mod money;
 pub mod reason;
+pub mod retry_after;
 
 pub use day::{Day, Micros};
 pub use event::{Click, Data, Event, EventType, Payment, Signup, Trace};

@@ -12,7 +12,7 @@ pub mod table;
 use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 pub use given::{SettingError, Settings, parse_duration};
-pub use table::{COMMON, INGRESS, help};
+pub use table::{COMMON, INGRESS, RCP, help};
 
 use crate::{broker::BrokerSettings, store::StoreSettings};
 
@@ -135,6 +135,11 @@ impl Settings {
             retry_for: self.duration("BILLING_RETRY_FOR")?,
         })
     }
+
+    /// How `referral rcp sync` is let in.
+    pub fn rcp(&self) -> Result<RcpSettings, SettingError> {
+        Ok(RcpSettings { password: self.text("RCP_PASSWORD")?, token: self.text("RCP_TOKEN")? })
+    }
 }
 
 /// Seconds between AMQP heartbeats: a half-open connection is noticed within two.
@@ -234,6 +239,15 @@ pub struct BillingSettings {
     pub retry_pause_max: Duration,
     /// A delivery that fails for so long is dead.
     pub retry_for: Duration,
+}
+
+/// See [`Settings::rcp`].
+#[derive(Clone)]
+pub struct RcpSettings {
+    /// `RCP_PASSWORD`; secret.
+    pub password: Option<String>,
+    /// `RCP_TOKEN`; secret.
+    pub token: Option<String>,
 }
 
 #[cfg(test)]

@@ -118,6 +118,12 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("BILLING_RETRY_MAX", "6h", "billing: longest pause between retries"),
     setting("BILLING_RETRY_FOR", "3d", "billing: a delivery that fails for so long is dead"),
+    secret("RCP_PASSWORD", "", "rcp sync: the password of --login at the remote RCP"),
+    secret(
+        "RCP_TOKEN",
+        "",
+        "rcp sync: a token of the remote RCP, instead of --login and RCP_PASSWORD",
+    ),
 ];
 
 /// The settings of these names as `--help` shows them.
@@ -163,3 +169,6 @@ pub const INGRESS: &[&str] = &[
     "RATE_LIMIT",
     "REGISTER_PER_MINUTE",
 ];
+
+/// Settings of `referral rcp sync`.
+pub const RCP: &[&str] = &["RCP_PASSWORD", "RCP_TOKEN"];

@@ -13,6 +13,7 @@ pub mod indications;
 pub mod programmes;
 pub mod records;
 pub mod reference;
+pub mod remote;
 pub mod rows;
 pub mod tenants;
 

@@ -3,7 +3,6 @@
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},
     path::PathBuf,
-    process::Stdio,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -14,7 +13,6 @@ use referral::{
     broker::{Broker, BrokerSettings, Outgoing, Publisher, topology},
     store::{Store, StoreSettings},
 };
-use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -71,6 +69,8 @@ pub struct Bed {
     name: String,
     server: Option<String>,
     over: CancellationToken,
+    servers: Servers,
+    strangers: Mutex<Vec<Arc<Bed>>>,
 }
 
 /// Runs one test on a bed on `database`, and cleans up whatever becomes of it. The logs of its
@@ -132,7 +132,16 @@ impl Bed {
             name,
             server,
             over,
+            servers: servers.clone(),
+            strangers: Mutex::default(),
         }
+    }
+
+    /// Another bed that knows nothing of this one, gone when this one is.
+    pub async fn stranger(&self) -> Arc<Self> {
+        let stranger = Arc::new(Self::new(self.database, &self.servers).await);
+        self.strangers.lock().expect("strangers").push(stranger.clone());
+        stranger
     }
 
     /// A program with the addresses of this bed.
@@ -163,19 +172,23 @@ impl Bed {
 
     /// Runs a command of the operator, `referral ARGUMENTS`; what it printed. It must succeed.
     pub async fn referral(&self, arguments: &[&str], input: &str) -> String {
+        let told = self.operate(arguments, &[], input).await;
+        assert_eq!(told.code, Some(0), "referral {arguments:?}: {}", told.errors);
+        told.output
+    }
+
+    /// The same with these settings on top, whatever comes of it.
+    pub async fn operate(
+        &self,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+        input: &str,
+    ) -> super::Told {
         let mut command = tokio::process::Command::new(environment::program("referral"));
         command.args(arguments).env_clear().current_dir(self.directory.path()).kill_on_drop(true);
         command.env("AMQP_URL", &self.amqp_url).env("DATABASE_URL", &self.database_url);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the program referral");
-        let mut stdin = child.stdin.take().expect("its standard input");
-        // A command that reads nothing may have closed it already.
-        let _ = stdin.write_all(input.as_bytes()).await;
-        drop(stdin);
-        let output = child.wait_with_output().await.expect("its output");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "referral {arguments:?}: {} {errors}", output.status);
-        String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
+        command.envs(settings.iter().copied());
+        super::Told::of(command, input).await
     }
 
     /// Publishes all, in order, and expects the broker's confirm of each.
@@ -253,7 +266,12 @@ impl Bed {
         format!("{}-other", self.name)
     }
 
+    fn strangers(&self) -> Vec<Arc<Self>> {
+        self.strangers.lock().expect("strangers").clone()
+    }
+
     fn show_logs(&self) {
+        self.strangers().iter().for_each(|stranger| stranger.show_logs());
         for log in &*self.logs.lock().expect("logs") {
             let text = std::fs::read(log).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);
@@ -266,6 +284,9 @@ impl Bed {
     }
 
     async fn clear(&self) {
+        for stranger in self.strangers() {
+            Box::pin(stranger.clear()).await;
+        }
         self.over.cancel();
         self.publisher.ended().await;
         self.store.connection().clone().close().await.expect("closed");

@@ -1,9 +1,7 @@
 //! Clients that nobody here wrote: Python's pika and `amqp-publish` of Debian's amqp-tools.
-use std::process::Stdio;
+use tokio::process::Command;
 
-use tokio::{io::AsyncWriteExt as _, process::Command};
-
-use super::{Bed, environment};
+use super::{Bed, Told, environment};
 
 /// A message for a foreign client.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -39,14 +37,8 @@ pub async fn amqp_publish(bed: &Bed, message: &Foreign) {
     run(command, String::new()).await;
 }
 
-async fn run(mut command: Command, input: String) {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let mut stdin = child.stdin.take().expect("its standard input");
-    // A client that reads nothing may have closed it already.
-    let _ = stdin.write_all(input.as_bytes()).await;
-    drop(stdin);
-    let output = child.wait_with_output().await.expect("its output");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {} {errors}", output.status);
+async fn run(command: Command, input: String) {
+    let what = format!("{command:?}");
+    let told = Told::of(command, &input).await;
+    assert_eq!(told.code, Some(0), "{what}: {}", told.errors);
 }

@@ -3,6 +3,9 @@ use serde_json::{Value, json};
 
 use super::{Bed, Program, http};
 
+/// Of the administrator `root`.
+pub const PASSWORD: &str = "correct horse battery staple";
+
 /// The ingress, with the key of an administrator of the domain `default`.
 pub struct Ingress {
     /// The program.
@@ -13,7 +16,6 @@ pub struct Ingress {
 impl Ingress {
     /// Makes the administrator, and logs in.
     pub async fn of(bed: &Bed, program: Program) -> Self {
-        const PASSWORD: &str = "correct horse battery staple";
         let create = ["admin", "create", "root", "--domain", "default", "--password-stdin"];
         bed.referral(&create, PASSWORD).await;
         let mut ingress = Self { program, key: String::new() };
@@ -22,6 +24,11 @@ impl Ingress {
         assert_eq!(status, 200, "{token}");
         token["key"].as_str().expect("a key").clone_into(&mut ingress.key);
         ingress
+    }
+
+    /// The key of its token.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     /// `GET`: status and JSON.

@@ -12,18 +12,22 @@ pub mod management;
 pub mod messages;
 pub mod program;
 pub mod receiver;
+pub mod remote;
 pub mod services;
 pub mod state;
 pub mod tenant;
+mod told;
 
 pub use bed::{Bed, Servers};
 pub use browser::Browser;
 pub use database::Database;
 pub use eventually::{PATIENCE, eventually};
-pub use ingress::Ingress;
+pub use ingress::{Ingress, PASSWORD};
 pub use program::{Plan, Program};
 pub use receiver::Receiver;
+pub use remote::Remote;
 pub use tenant::Tenant;
+pub use told::Told;
 
 /// Makes a module of the test's name, with the test once for each database.
 macro_rules! on_every_database {

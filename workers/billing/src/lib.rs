@@ -10,7 +10,7 @@
 //! | [`claim`] | SQL: a due row becomes ours for a while |
 //! | [`held`] | how much is in hand, and under which token |
 //! | [`send`] with [`target`], [`body`], [`sign`] | one POST |
-//! | [`outcome`] with [`policy`], [`retry_after`] | what came back, and what follows (pure) |
+//! | [`outcome`] with [`policy`] | what came back, and what follows (pure) |
 //! | [`recorder`], [`record`] | outcomes, many to a transaction |
 //! | [`points`] | where a test may kill it |
 //!
@@ -28,7 +28,6 @@ pub mod points;
 pub mod policy;
 pub mod record;
 pub mod recorder;
-pub mod retry_after;
 pub mod send;
 pub mod sign;
 pub mod target;

@@ -4,12 +4,11 @@
 //! it will look at the same [`Exchange`] per destination, before the next claim; it is not here.
 use std::time::Duration;
 
-use referral::domain::Micros;
+use referral::domain::{Micros, retry_after};
 
 use crate::{
     claim::Delivery,
     policy::{Failure, Next, Policy, next_attempt},
-    retry_after,
 };
 
 /// What one POST brought.

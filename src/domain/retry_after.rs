@@ -1,9 +1,9 @@
-//! What a `Retry-After` asks for (contract 6; RFC 9110, 10.2.3): seconds or an HTTP date.
+//! What a `Retry-After` asks for (RFC 9110, 10.2.3): seconds or an HTTP date.
 //!
-//! Owns its two forms. Refuses to decide whether it is obeyed: `policy` does.
+//! Owns its two forms. Refuses to decide whether it is obeyed: who made the request does.
 use std::time::{Duration, UNIX_EPOCH};
 
-use referral::domain::Micros;
+use super::Micros;
 
 /// How long from `now` on it asks to wait: nothing for a date that has passed, `None` for what is
 /// neither form. Seconds beyond `u64` are as many as it holds.
