@@ -7,6 +7,7 @@
 //! may), [`fields`] (what came), [`group`] (what is published), [`rcp`] and [`getup`] (the
 //! dialects), [`pages`] (what people see), [`events`], [`problem`] (refusals), [`openapi`] (the
 //! document).
+pub mod aura;
 pub mod auth;
 pub mod client;
 pub mod events;
@@ -205,6 +206,7 @@ fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::base())
         .merge(rcp::routes())
         .merge(getup::routes())
+        .merge(aura::routes())
         .merge(events::routes())
         .merge(openapi::routes())
 }
