@@ -19,6 +19,7 @@ mod kill;
 mod kill_ingress;
 mod order;
 mod parking;
+mod promises;
 mod replies;
 mod settings;
 mod tidy;
