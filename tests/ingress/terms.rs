@@ -122,7 +122,7 @@ async fn a_statement_has_the_contracts_members_in_order_and_sums_in_the_programm
 
 #[tokio::test]
 async fn registering_and_invoicing_publish_a_signup_and_a_payment_with_the_cumulative_total() {
-    let house = with_programme(&[("REPLY_TIMEOUT", "10ms")]).await;
+    let house = with_programme(&[("REPLY_TIMEOUT", "10ms"), ("PUBLISH_TIMEOUT", "30s")]).await;
     let form =
         "user_indicator=alice&user_indicated=bob&email=B%40example.com&referral_program_id=1";
     let register = house.call(Method::POST, "/register/", form).await;
@@ -154,7 +154,7 @@ async fn registering_and_invoicing_publish_a_signup_and_a_payment_with_the_cumul
 
 #[tokio::test]
 async fn an_invoice_past_the_reply_timeout_is_accepted_and_known_later() {
-    let house = with_programme(&[("REPLY_TIMEOUT", "100ms")]).await;
+    let house = with_programme(&[("REPLY_TIMEOUT", "100ms"), ("PUBLISH_TIMEOUT", "30s")]).await;
     let answer = pay(&house, "alice", "12.5").await;
     assert_eq!(answer.status, 202);
     let location = answer.header("location").to_owned();

@@ -71,7 +71,7 @@ pub const PROMISES: &[Promise] = &[
     ),
     (
         r"(so it is for every credential of contracts 2 to 5).",
-        &["tokens::ten_wrong_tokens_from_one_address_shut_that_address"],
+        &["tokens::ten_wrong_tokens_from_one_address_shut_that_address", "TODO:partner-keys"],
     ),
     (r"TOTP is switched on by `referral admin totp LOGIN`", &["TODO:totp"]),
     // DELETE /v1/auth/token/{id}
