@@ -196,8 +196,9 @@ fn router(parts: Parts) -> Router {
     let (routes, _) = documented().split_for_parts();
     routes
         .fallback(async || Refusal::not_found("there is nothing at this path"))
+        // Innermost, so that a panic is refused in the dialect's words, too.
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(problem::panicked))
         .layer(middleware::from_fn(problem::render))
-        .layer(tower_http::catch_panic::CatchPanicLayer::new())
         .with_state(app)
 }
 

@@ -113,6 +113,14 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// 500 for a handler that panicked; the panic itself is in the log already.
+#[expect(clippy::needless_pass_by_value, reason = "as tower-http calls it")]
+pub fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
+    let text = cause.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("no text");
+    Refusal::internal(&format!("a handler panicked: {text}")).into_response()
+}
+
 /// RFC 9457.
 #[derive(Serialize, ToSchema)]
 pub struct Problem<'a> {

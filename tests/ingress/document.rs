@@ -262,6 +262,21 @@ async fn the_document_is_openapi_3_1_with_examples_and_served_as_it_is() {
     }
 }
 
+/// The document itself is open: whoever reads it, Swagger UI first, has no token yet.
+#[tokio::test]
+async fn everything_under_v1_needs_a_token_but_logging_in_and_the_document() {
+    let house = House::new(&[]).await;
+    let mut open = Vec::new();
+    for operation in own().iter().filter(|operation| operation.path.starts_with("/v1/")) {
+        let url = format!("{}{}", house.base, path(operation));
+        let answer = client().request(method(&operation.method), url).send().await.unwrap();
+        if answer.status() != 401 {
+            open.push(format!("{} {}", operation.method, operation.path));
+        }
+    }
+    assert_eq!(open, ["POST /v1/auth/token", "GET /v1/openapi.json"]);
+}
+
 /// Whatever has an example is what it is an example of.
 #[test]
 fn examples_are_what_their_schemas_say() {

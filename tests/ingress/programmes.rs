@@ -60,3 +60,33 @@ async fn bad_values_are_named() {
     }
     assert_eq!(house.get("/program/").await.text, "[]");
 }
+
+#[tokio::test]
+async fn the_list_has_all_programmes_of_the_domain_and_a_change_refuses_bad_values_by_name() {
+    let house = House::new(&[]).await;
+    for (key, name) in [(&house.key, "A"), (&house.stranger, "B"), (&house.key, "C")] {
+        let form = format!("name={name}&credit_value=1&target_value=2");
+        assert_eq!(house.call_as(key, Method::POST, "/program/", &form).await.status, 201);
+    }
+    let names = async |key: &str| {
+        let list = house.call_as(key, Method::GET, "/program/", "").await.json();
+        let names = list.as_array().unwrap().iter().map(|one| one["name"].to_string());
+        names.collect::<Vec<String>>()
+    };
+    assert_eq!(names(&house.key).await, [r#""A""#, r#""C""#]);
+    assert_eq!(names(&house.stranger).await, [r#""B""#]);
+    let before = house.get("/program/1/").await.text;
+    for (body, field) in [
+        ("credit_value=-1", "credit_value"),
+        ("target_value=0.001&name=X", "target_value"),
+        (r#"{"name":7}"#, "name"),
+    ] {
+        let answer = house.call(Method::PUT, "/program/1/", body).await;
+        let error = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(answer.status == 422 && error.starts_with(field), "{body}: {error}");
+    }
+    assert_eq!(house.get("/program/1/").await.text, before, "nothing of it was changed");
+    let changed = house.call(Method::PUT, "/program/1", "name=D&target_value=0").await.text;
+    let expected = before.replace(r#""A""#, r#""D""#).replace("2.0", "0.0");
+    assert_eq!(changed, expected, "what is given, and nothing else");
+}

@@ -122,7 +122,7 @@ async fn a_statement_has_the_contracts_members_in_order_and_sums_in_the_programm
 
 #[tokio::test]
 async fn registering_and_invoicing_publish_a_signup_and_a_payment_with_the_cumulative_total() {
-    let house = with_programme(&[("REPLY_TIMEOUT", "10ms")]).await;
+    let house = with_programme(&[("REPLY_TIMEOUT", "10ms"), ("PUBLISH_TIMEOUT", "30s")]).await;
     let form =
         "user_indicator=alice&user_indicated=bob&email=B%40example.com&referral_program_id=1";
     let register = house.call(Method::POST, "/register/", form).await;
@@ -154,7 +154,7 @@ async fn registering_and_invoicing_publish_a_signup_and_a_payment_with_the_cumul
 
 #[tokio::test]
 async fn an_invoice_past_the_reply_timeout_is_accepted_and_known_later() {
-    let house = with_programme(&[("REPLY_TIMEOUT", "100ms")]).await;
+    let house = with_programme(&[("REPLY_TIMEOUT", "100ms"), ("PUBLISH_TIMEOUT", "30s")]).await;
     let answer = pay(&house, "alice", "12.5").await;
     assert_eq!(answer.status, 202);
     let location = answer.header("location").to_owned();
@@ -167,4 +167,97 @@ async fn an_invoice_past_the_reply_timeout_is_accepted_and_known_later() {
         r#"{{"id":"{id}","source":"/referral/ingress","type":"referral.payment.v1","outcome":"accepted","#
     );
     assert!(known.starts_with(&begins) && known.contains(r#""acquired_credit":0}"#), "{known}");
+}
+
+#[tokio::test]
+async fn chains_credit_the_direct_referrer_only_and_noughts_and_the_unreferred_make_nothing() {
+    let house = with_credits().await;
+    let form = "name=Nought&credit_value=0&target_value=0";
+    assert_eq!(house.call(Method::POST, "/program/", form).await.status, 201);
+    for (by, user) in [("alice", "bob"), ("bob", "carol"), ("carol", "dave")] {
+        assert_eq!(register(&house, by, user).await.status, 201, "{by} {user}");
+    }
+    let nought = "user_indicator=alice&user_indicated=zoe&referral_program_id=2";
+    assert_eq!(house.call(Method::POST, "/register/", nought).await.status, 201);
+    for (user, acquired) in [("carol", "25.0"), ("zoe", "0"), ("alice", "0")] {
+        let expected = format!(r#"{{"acquired_credit":{acquired}}}"#);
+        assert_eq!(pay(&house, user, "100").await.text, expected, "{user}");
+    }
+    let expected = [
+        "acquired_credit bob 2500 for carol",
+        "potential_credit alice 2500 for bob",
+        "potential_credit bob 2500 for carol",
+        "potential_credit carol 2500 for dave",
+        "signup_credit bob 1000 for bob",
+        "signup_credit carol 1000 for carol",
+        "signup_credit dave 1000 for dave",
+    ];
+    assert_eq!(ledger(&house, "entry").await, expected);
+    let called: Vec<&str> =
+        expected.into_iter().filter(|line| !line.starts_with("potential")).collect();
+    assert_eq!(ledger(&house, "delivery").await, called, "billing is called for these");
+}
+
+#[tokio::test]
+async fn entries_are_only_ever_added() {
+    let house = with_credits().await;
+    const ALL: &str = "SELECT id, user_hash, kind, amount_minor, currency, program_id, \
+        referred_user_hash, signup_event_id, payment_event_id, time_us FROM entry ORDER BY id";
+    let read = async || {
+        let rows = house.store.all(ALL, None, Vec::new()).await.unwrap();
+        let text = |row: &referral::store::Row| {
+            let texts =
+                ["id", "user_hash", "kind", "currency", "referred_user_hash", "signup_event_id"];
+            let mut line: Vec<String> = texts.map(|name| row.text(name).unwrap()).into();
+            line.push(row.text_or_null("payment_event_id").unwrap().unwrap_or_default());
+            line.extend(
+                ["amount_minor", "program_id", "time_us"]
+                    .map(|name| row.int(name).unwrap().to_string()),
+            );
+            line.join(" ")
+        };
+        rows.iter().map(text).collect::<Vec<String>>()
+    };
+    assert_eq!(register(&house, "alice", "bob").await.status, 201);
+    let mut before = read().await;
+    assert_eq!(before.len(), 2);
+    for (step, added) in
+        ["repeat", "oneself", "pay", "pay more", "change", "refer"].iter().zip([0, 0, 1, 0, 0, 2])
+    {
+        let status = match *step {
+            "repeat" => register(&house, "alice", "bob").await.status,
+            "oneself" => register(&house, "bob", "bob").await.status,
+            "pay" => pay(&house, "bob", "25").await.status,
+            "pay more" => pay(&house, "bob", "99").await.status,
+            "change" => {
+                house.call(Method::PUT, "/program/1/", "credit_value=1&target_value=2").await.status
+            }
+            _ => register(&house, "alice", "carol").await.status,
+        };
+        let after = read().await;
+        assert_eq!(after.len(), before.len() + added, "{step} ({status})");
+        assert!(before.iter().all(|line| after.contains(line)), "{step}: {before:?} {after:?}");
+        before = after;
+    }
+}
+
+/// Kind, user, minor units and referred user of each row.
+async fn ledger(house: &House, table: &str) -> Vec<String> {
+    let all = format!(
+        "SELECT kind, user_hash, amount_minor, referred_user_hash FROM {table} \
+         ORDER BY kind, user_hash, referred_user_hash"
+    );
+    let rows = house.store.all(&all, None, Vec::new()).await.unwrap();
+    let line = |row: &referral::store::Row| {
+        let [kind, user, referred] =
+            ["kind", "user_hash", "referred_user_hash"].map(|name| row.text(name).unwrap());
+        format!("{kind} {user} {} for {referred}", row.int("amount_minor").unwrap())
+    };
+    rows.iter().map(line).collect()
+}
+
+#[test]
+fn replies_are_waited_for_two_seconds_where_nothing_else_is_said() {
+    let settings = referral::settings::Settings::from_pairs([("REGISTER_URL", "")]);
+    assert_eq!(settings.ingress().unwrap().reply_timeout, std::time::Duration::from_secs(2));
 }
