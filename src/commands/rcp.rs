@@ -53,7 +53,7 @@ enum Action {
 
 #[derive(Debug, clap::Args)]
 struct Wanted {
-    /// The RCP's address, such as https://cp.example
+    /// The RCP's address, such as `https://cp.example`
     #[arg(long, value_parser = parse_url)]
     url: String,
     /// The domain here
