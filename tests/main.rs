@@ -23,6 +23,7 @@ mod order;
 mod parking;
 mod promises;
 mod rcp;
+mod readme;
 mod registration;
 mod replies;
 mod settings;

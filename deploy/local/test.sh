@@ -135,6 +135,7 @@ if [ -n "${QUICK:-}" ]; then
 fi
 
 need amqp-publish amqp-tools
+need curl curl
 need chromedriver chromium-driver chromium
 python=$(python_with_pika "$tools/venv")
 begin_deny
