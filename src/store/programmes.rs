@@ -99,11 +99,24 @@ pub async fn change(
     Ok(terms.with_id(id, domain_id))
 }
 
-/// Removes a programme; false where users are registered, or wait to be, under it.
+/// Removes a programme; false where users are registered, or wait to be, under it. Codes that name it
+/// name none any more, so that those who come with them get their referrer's own.
 pub async fn remove(store: &Store, domain_id: i64, id: i64) -> Result<bool, StoreError> {
     const DELETE: &str = "DELETE FROM programme WHERE domain_id = {?} AND id = {?} \
         AND NOT EXISTS (SELECT 1 FROM account a WHERE a.domain_id = {?} \
         AND (a.program_id = {?} OR a.claim_program_id = {?}))";
-    let params = vec![domain_id.into(), id.into(), domain_id.into(), id.into(), id.into()];
-    Ok(store.run(DELETE, None, params).await? > 0)
+    const FORGET: &str =
+        "UPDATE code SET program_id = NULL WHERE domain_id = {?} AND program_id = {?}";
+    let params = || vec![domain_id.into(), id.into(), domain_id.into(), id.into(), id.into()];
+    store
+        .again(async || {
+            let tx = store.begin().await?;
+            let removed = tx.run(DELETE, None, params()).await? > 0;
+            if removed {
+                tx.run(FORGET, None, vec![domain_id.into(), id.into()]).await?;
+            }
+            tx.commit().await?;
+            Ok(removed)
+        })
+        .await
 }

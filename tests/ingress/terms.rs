@@ -92,6 +92,38 @@ async fn users_keep_the_terms_they_registered_under_when_the_programme_changes()
     assert_eq!(removed.status, 409, "users are registered under it");
 }
 
+/// "…else the code's where the code named A, else A's own, else the domain's first": a programme that was
+/// removed is no longer the code's.
+#[tokio::test]
+async fn who_comes_with_a_code_of_a_removed_programme_gets_the_referrers_own() {
+    let house = with_credits().await;
+    for (name, id) in [("Bobs", 2), ("Gone", 3)] {
+        let form = format!("name={name}&credit_value=1&target_value=2");
+        let made = house.call(Method::POST, "/program/", &form).await.json();
+        assert_eq!(made["id"], id);
+    }
+    let bob =
+        "user_indicator=alice&user_indicated=bob&email=bob%40example.com&referral_program_id=2";
+    assert_eq!(house.call(Method::POST, "/register/", bob).await.status, 201);
+    let code = "/v1/referral/cccccccccccccccccccc";
+    let put = house.call(Method::PUT, code, "email=bob%40example.com&program_id=3").await;
+    assert_eq!(put.status, 201);
+    assert_eq!(house.call(Method::DELETE, "/program/3/", "").await.status, 204);
+    let form = "email=carol%40example.com&ref_code=cccccccccccccccccccc";
+    assert_eq!(house.call(Method::POST, "/register/form", form).await.status, 200);
+    let carols = async || {
+        let bobs = house.get("/statement/bob").await.json();
+        bobs["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|e| e["kind"] == "potential_credit")
+            .cloned()
+    };
+    until("Carol is credited", async || carols().await.is_some()).await;
+    assert_eq!(carols().await.unwrap()["amount"], "2.00", "as Bob's own programme says");
+}
+
 #[tokio::test]
 async fn a_statement_has_the_contracts_members_in_order_and_sums_in_the_programmes_currency() {
     let house = with_credits().await;
