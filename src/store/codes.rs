@@ -71,12 +71,13 @@ fn is_of(row: &Row, domain_id: i64, email: &Email) -> Result<bool, StoreError> {
     Ok(row.int("domain_id")? == domain_id && same_email)
 }
 
-/// The name of the domain that a code belongs to: registered there, or a user's own.
+/// The name of the domain that a code belongs to: a user's own there, or registered there. A user's own
+/// comes first, as another domain may have registered it before there was the user.
 pub async fn domain_of(store: &Store, code: &Code) -> Result<Option<String>, StoreError> {
-    const FIND: &str = "SELECT d.name AS name FROM code c JOIN domain d ON d.id = c.domain_id \
-        WHERE c.code = {?} \
-        UNION ALL SELECT d.name AS name FROM account a JOIN domain d ON d.id = a.domain_id \
-        WHERE a.code = {?}";
+    const FIND: &str = "SELECT d.name AS name, 0 AS place FROM account a \
+        JOIN domain d ON d.id = a.domain_id WHERE a.code = {?} \
+        UNION ALL SELECT d.name AS name, 1 AS place FROM code c \
+        JOIN domain d ON d.id = c.domain_id WHERE c.code = {?} ORDER BY place";
     let code = || Param::from(code.as_str());
     let row = store.one(FIND, vec![code(), code()]).await?;
     row.map(|row| row.text("name")).transpose()

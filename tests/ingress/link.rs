@@ -78,6 +78,22 @@ async fn a_visit_is_one_click_of_the_codes_domain_and_nothing_else_is() {
     assert_eq!(click["data"], data);
 }
 
+/// A user's own code can be computed by anybody, so another domain may have registered it first.
+#[tokio::test]
+async fn a_users_own_code_leads_to_the_users_domain_whoever_registered_it_before() {
+    let house = House::new(&[]).await;
+    let body = r#"{"email":"thief@example.com"}"#;
+    let path = format!("/v1/referral/{CODE}");
+    assert_eq!(house.call_as(&house.stranger, Method::PUT, &path, body).await.status, 201);
+    let link = format!("/register?ref_code={CODE}");
+    assert_eq!(follow(&house, Method::GET, &link, &[]).await.status, 200);
+    house.user("alice", CODE, None).await;
+    assert_eq!(follow(&house, Method::GET, &link, &[]).await.status, 200);
+    let (_, events) = house.taken(QUEUE, 2).await;
+    let domains: Vec<_> = events.iter().map(|event| event["domain"].as_str().unwrap()).collect();
+    assert_eq!(domains, ["other", "shop"]);
+}
+
 #[tokio::test]
 async fn without_a_target_there_is_a_page() {
     let house = House::new(&[]).await;
