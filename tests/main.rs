@@ -12,6 +12,7 @@ mod browser;
 mod codes;
 mod daily;
 mod days;
+mod deliveries;
 mod exactly_once;
 mod forms;
 mod import;

@@ -3,6 +3,7 @@
 //! Owns the arguments, what is printed, and exit codes: 0 done, 1 failed, 2 wrong use. What is
 //! done is the other rooms'. A secret comes on standard input, never as an argument.
 mod admin;
+mod deliveries;
 pub mod demo;
 mod domain;
 mod import;
@@ -53,6 +54,8 @@ enum Command {
     Import(import::Args),
     /// Publishes events, each confirmed by the broker
     Publish(Box<publish::Args>),
+    /// What billing was told, or is to be told, of credits
+    Deliveries(deliveries::Args),
     /// This system as the referral system of a remote RCP
     Rcp(rcp::Args),
     /// Starts everything, walks one referral through, and stays up (what `make run` runs)
@@ -135,6 +138,7 @@ fn operate(command: Command, settings: Settings) -> ExitCode {
             Command::Import(args) => import::run(args, &tools).await,
             Command::Publish(args) => publish::run(*args, &tools).await,
             Command::Rcp(args) => rcp::run(args, &tools).await,
+            Command::Deliveries(args) => deliveries::run(args, &tools).await,
             Command::Demo(args) => demo::run(args, &tools).await,
         }
     })

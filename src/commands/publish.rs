@@ -140,7 +140,7 @@ struct Payment {
 }
 
 /// One of the domain's parsers as clap's.
-fn parse<T>(
+pub(super) fn parse<T>(
     parser: impl Fn(&str) -> Result<T, Invalid> + Clone,
 ) -> impl Fn(&str) -> Result<T, String> + Clone {
     move |text| parser(text).map_err(|error| error.to_string())

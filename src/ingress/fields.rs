@@ -20,6 +20,11 @@ use crate::domain::{
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Items of a listing's page where nothing else is said.
+const LIMIT_DEFAULT: i64 = 10;
+/// Most items of a listing's page.
+const LIMIT_MAX: i64 = 1000;
+
 /// A field's value as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Value {
@@ -158,54 +163,74 @@ impl Fields {
 
     /// An amount of money ≥ 0 with at most 2 decimals.
     pub fn money(&self, name: &'static str) -> Result<Option<Money>, Refusal> {
-        self.parsed(name, self.number(name)?, Money::parse)
+        read(name, self.number(name)?, Money::parse)
     }
 
     /// A percentage with at most 4 decimals, in ten-thousandths of a percent.
     pub fn percent(&self, name: &'static str) -> Result<Option<i64>, Refusal> {
-        self.parsed(name, self.number(name)?, money::parse_percent)
+        read(name, self.number(name)?, money::parse_percent)
     }
 
     /// A whole number.
     pub fn int(&self, name: &'static str) -> Result<Option<i64>, Refusal> {
         let parse = |text: &str| text.parse().map_err(|_| Invalid("must be a whole number"));
-        self.parsed(name, self.number(name)?, parse)
+        read(name, self.number(name)?, parse)
     }
 
     /// A user's hash.
     pub fn user_hash(&self, name: &'static str) -> Result<Option<UserHash>, Refusal> {
-        self.parsed(name, self.text(name)?, UserHash::parse)
+        self.parsed(name, UserHash::parse)
     }
 
     /// An e-mail address.
     pub fn email(&self, name: &'static str) -> Result<Option<Email>, Refusal> {
-        self.parsed(name, self.text(name)?, Email::parse)
+        self.parsed(name, Email::parse)
     }
 
     /// A referral code.
     pub fn code(&self, name: &'static str) -> Result<Option<Code>, Refusal> {
-        self.parsed(name, self.text(name)?, Code::parse)
+        self.parsed(name, Code::parse)
     }
 
     /// A calendar day.
     pub fn day(&self, name: &'static str) -> Result<Option<crate::domain::Day>, Refusal> {
-        self.parsed(name, self.text(name)?, crate::domain::Day::parse)
+        self.parsed(name, crate::domain::Day::parse)
     }
 
     /// A time.
     pub fn time(&self, name: &'static str) -> Result<Option<Micros>, Refusal> {
-        self.parsed(name, self.text(name)?, Micros::parse)
+        self.parsed(name, Micros::parse)
     }
 
-    #[expect(clippy::unused_self, reason = "reads as the other readers do")]
-    fn parsed<T>(
+    /// A text of some other kind.
+    pub fn parsed<T>(
         &self,
         name: &'static str,
-        text: Option<String>,
         parse: impl FnOnce(&str) -> Result<T, Invalid>,
     ) -> Result<Option<T>, Refusal> {
-        text.map(|text| parse(&text)).transpose().map_err(|e| Refusal::field(name, e))
+        read(name, self.text(name)?, parse)
     }
+
+    /// `limit` and `page` of a listing (contract 2), as limit and offset.
+    pub fn paging(&self) -> Result<(i64, i64), Refusal> {
+        let limit = self.int("limit")?.unwrap_or(LIMIT_DEFAULT);
+        if !(1..=LIMIT_MAX).contains(&limit) {
+            return Err(Refusal::field("limit", format!("must be 1 to {LIMIT_MAX}")));
+        }
+        let page = self.int("page")?.unwrap_or(1);
+        let offset = page.checked_sub(1).filter(|before| *before >= 0);
+        let offset = offset.and_then(|before| before.checked_mul(limit));
+        let offset = offset.ok_or_else(|| Refusal::field("page", "must be 1 or more"))?;
+        Ok((limit, offset))
+    }
+}
+
+fn read<T>(
+    name: &'static str,
+    text: Option<String>,
+    parse: impl FnOnce(&str) -> Result<T, Invalid>,
+) -> Result<Option<T>, Refusal> {
+    text.map(|text| parse(&text)).transpose().map_err(|e| Refusal::field(name, e))
 }
 
 /// 422: a field that has to be there is not.

@@ -10,6 +10,7 @@
 pub mod aura;
 pub mod auth;
 pub mod client;
+pub mod deliveries;
 pub mod events;
 pub mod fields;
 pub mod getup;
@@ -209,6 +210,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(getup::routes())
         .merge(aura::routes())
         .merge(events::routes())
+        .merge(deliveries::routes())
         .merge(openapi::routes())
 }
 

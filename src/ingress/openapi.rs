@@ -50,6 +50,7 @@ const DOCUMENT: &str = "/v1/openapi.json";
         (name = "rcp", description = "Daily referral records, tokens, the referral link"),
         (name = "getup", description = "Programmes, registration, invoices, statements"),
         (name = "aura", description = "Links with currencies, rate exports, partner accounts"),
+        (name = "billing", description = "What billing was told, or is to be told, of credits"),
         (name = "events", description = "What became of an event"),
         (name = "documentation", description = "This document"),
         (name = "operations", description = "Served at OPS_ADDR by every program, not here"),

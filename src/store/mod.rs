@@ -6,6 +6,7 @@ pub mod access;
 pub mod accounts;
 pub mod codes;
 mod connection;
+pub mod deliveries;
 pub mod dialect;
 mod error;
 pub mod happened;

@@ -159,6 +159,18 @@ pub fn resolve(schema: &Value) -> &Value {
 /// Forbids members that are not named, everywhere below.
 fn close(schema: &mut Value) {
     match schema {
+        // The parts of a whole do not name each other's members; the whole does.
+        Value::Object(members) if members.contains_key("allOf") => {
+            members.insert("unevaluatedProperties".to_owned(), json!(false));
+            let parts = members.get_mut("allOf").and_then(Value::as_array_mut);
+            for part in parts.into_iter().flatten() {
+                part["properties"]
+                    .as_object_mut()
+                    .into_iter()
+                    .flatten()
+                    .for_each(|(_, m)| close(m));
+            }
+        }
         Value::Object(members) => {
             if members.get("properties").is_some_and(Value::is_object) {
                 members.insert("additionalProperties".to_owned(), json!(false));

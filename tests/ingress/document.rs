@@ -39,6 +39,10 @@ const CASES: &[Case] = &[
     Case("GET", "/v1/referral", "", 200),
     Case("GET", "/v1/referral?limit=0", "", 422),
     Case("GET", "/v1/events/none", "", 404),
+    Case("GET", "/v1/deliveries?state=dead", "", 200),
+    Case("GET", "/v1/deliveries?state=lost", "", 422),
+    Case("GET", "/v1/deliveries/none", "", 404),
+    Case("POST", "/v1/deliveries/none/retry", "", 404),
     Case("GET", "/register/form", "", 200),
     Case("POST", "/register/form", "email=dave%40example.com", 200),
     Case("POST", "/register/form", "email=nobody", 422),
@@ -53,7 +57,7 @@ const CASES: &[Case] = &[
     Case("GET", "/program/", "", 200),
     Case("GET", "/program/1/", "", 200),
     Case("GET", "/program/99/", "", 404),
-    Case("PUT", "/program/1/", "credit_value=0", 200),
+    Case("PUT", "/program/1/", "credit_value=3", 200),
     Case("PUT", "/program/1/", "credit_value=x", 422),
     Case("PUT", "/program/99/", "credit_value=0", 404),
     Case("POST", "/program/", "name=Q&credit_value=1&target_value=2", 201),
@@ -186,6 +190,13 @@ async fn every_documented_answer_is_given() {
     let bob = house.call(Method::POST, "/register/", "user_indicator=alice&user_indicated=bob");
     let event = format!("/v1/events/{}", bob.await.json()["id"].as_str().unwrap());
     expect(&house, &mut seen, &house.key, ("GET", &event, ""), 200).await;
+    let deliveries = house.get("/v1/deliveries").await.json();
+    let delivery = format!("/v1/deliveries/{}", deliveries["items"][0]["id"].as_str().unwrap());
+    let retry = format!("{delivery}/retry");
+    expect(&house, &mut seen, &house.key, ("GET", &delivery, ""), 200).await;
+    expect(&house, &mut seen, &house.key, ("POST", &retry, ""), 200).await;
+    house.sql("UPDATE delivery SET state = 'delivered'", Vec::new()).await;
+    expect(&house, &mut seen, &house.key, ("POST", &retry, ""), 409).await;
     let link = format!("/register?ref_code={CODE}");
     expect(&house, &mut seen, "-", ("GET", &link, ""), 200).await;
     refusals(&house, &mut seen).await;

@@ -26,6 +26,7 @@ struct Things {
     programme: i64,
     token: String,
     event: String,
+    delivery: String,
 }
 
 impl Things {
@@ -35,6 +36,7 @@ impl Things {
             ("/program/{id}/", "id") => self.programme.to_string(),
             ("/v1/auth/token/{id}", "id") => self.token.clone(),
             ("/v1/events/{id}", "id") => self.event.clone(),
+            ("/v1/deliveries/{id}" | "/v1/deliveries/{id}/retry", "id") => self.delivery.clone(),
             (_, "code") => CODE.to_owned(),
             (_, "user_hash") => "bob".to_owned(),
             other => panic!("a new member of a path: say what it is in shop: {other:?}"),
@@ -66,8 +68,14 @@ async fn furnish(house: &House) -> Things {
     house.sql(CLAIM, vec![domain_id.into()]).await;
     let login = r#"{"domain":"shop","login":"anna","password":"open sesame"}"#;
     let token = house.call_as("-", Method::POST, "/v1/auth/token", login).await.json();
+    let deliveries = house.get("/v1/deliveries").await.json();
     let text = |value: &Value| value["id"].as_str().unwrap().to_owned();
-    Things { programme, token: text(&token), event: text(&bob.json()) }
+    Things {
+        programme,
+        token: text(&token),
+        event: text(&bob.json()),
+        delivery: text(&deliveries["items"][0]),
+    }
 }
 
 /// Every row of the domain, by table: those with its id, and its administrators' tokens.

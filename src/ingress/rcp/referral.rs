@@ -27,9 +27,6 @@ use crate::{
     },
 };
 
-const LIMIT_DEFAULT: i64 = 10;
-const LIMIT_MAX: i64 = 1000;
-
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(register)).routes(routes!(list))
 }
@@ -205,14 +202,7 @@ fn read_query(query: &str) -> Result<(Filter, i64, i64), Refusal> {
         date: fields.day("date")?,
         code: fields.code("code")?,
     };
-    let limit = fields.int("limit")?.unwrap_or(LIMIT_DEFAULT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Refusal::field("limit", format!("must be 1 to {LIMIT_MAX}")));
-    }
-    let page = fields.int("page")?.unwrap_or(1);
-    let offset = page.checked_sub(1).filter(|before| *before >= 0);
-    let offset = offset.and_then(|before| before.checked_mul(limit));
-    let offset = offset.ok_or_else(|| Refusal::field("page", "must be 1 or more"))?;
+    let (limit, offset) = fields.paging()?;
     Ok((filter, limit, offset))
 }
 
