@@ -17,7 +17,7 @@ on_every_database!(
 );
 
 /// The ingress and a credits worker, the programme "Default" (10, 25), and Alice.
-async fn house(bed: &Bed) -> (Ingress, Vec<Program>) {
+pub async fn house(bed: &Bed) -> (Ingress, Vec<Program>) {
     let workers = vec![bed.start("credits").await];
     let ingress = Ingress::of(bed, bed.start("ingress").await).await;
     let programme = json!({"name": "Default", "credit_value": 10, "target_value": 25});
@@ -31,7 +31,7 @@ async fn house(bed: &Bed) -> (Ingress, Vec<Program>) {
     (ingress, workers)
 }
 
-async fn refer(ingress: &Ingress, user: &str) {
+pub async fn refer(ingress: &Ingress, user: &str) {
     let both = json!({"user_indicator": "alice", "user_indicated": user});
     let (status, answer) = ingress.post("/register/", both).await;
     assert!(matches!(status, 201 | 202), "{answer}");
@@ -45,7 +45,7 @@ fn billing(bed: &Bed, receiver: &Receiver) -> Plan {
 }
 
 /// Waits until all deliveries are in this state after so many attempts; the listing's answer.
-async fn all_are(ingress: &Ingress, count: usize, state: &str, attempts: i64) -> Value {
+pub async fn all_are(ingress: &Ingress, count: usize, state: &str, attempts: i64) -> Value {
     let listing = format!("/v1/deliveries?state={state}&limit=1000");
     eventually(&format!("{count} are {state}"), PATIENCE, async || {
         let (status, page) = ingress.get(&listing).await;

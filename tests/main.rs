@@ -25,6 +25,7 @@ mod parking;
 mod promises;
 mod rcp;
 mod readme;
+mod receivers;
 mod registration;
 mod replies;
 mod settings;

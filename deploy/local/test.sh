@@ -136,6 +136,7 @@ fi
 
 need amqp-publish amqp-tools
 need curl curl
+need node nodejs
 need chromedriver chromium-driver chromium
 python=$(python_with_pika "$tools/venv")
 begin_deny
