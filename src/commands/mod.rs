@@ -10,6 +10,7 @@ mod lines;
 mod migrate;
 mod publish;
 mod publish_file;
+mod rates;
 mod rcp;
 mod token;
 
@@ -53,6 +54,8 @@ enum Command {
     Import(import::Args),
     /// Publishes events, each confirmed by the broker
     Publish(Box<publish::Args>),
+    /// Exchange rates of a domain
+    Rates(rates::Args),
     /// This system as the referral system of a remote RCP
     Rcp(rcp::Args),
     /// Starts everything, walks one referral through, and stays up (what `make run` runs)
@@ -134,6 +137,7 @@ fn operate(command: Command, settings: Settings) -> ExitCode {
             Command::Token(args) => token::run(args, &tools).await,
             Command::Import(args) => import::run(args, &tools).await,
             Command::Publish(args) => publish::run(*args, &tools).await,
+            Command::Rates(args) => rates::run(args, &tools).await,
             Command::Rcp(args) => rcp::run(args, &tools).await,
             Command::Demo(args) => demo::run(args, &tools).await,
         }
@@ -197,6 +201,7 @@ mod tests {
             ("referral admin totp l --off", "--domain"),
             ("referral import users", "<FILE>"),
             ("referral import users f --program one", "--program"),
+            ("referral rates load", "<FILE>"),
             ("referral rcp sync", "--url"),
             ("referral rcp sync --url cp.example", "--url"),
             ("referral rcp sync --url https://cp.example --every 0s", "--every"),
