@@ -21,6 +21,7 @@ mod kill;
 mod kill_ingress;
 mod order;
 mod parking;
+mod rates;
 mod rcp;
 mod registration;
 mod replies;

@@ -205,7 +205,8 @@ mod tests {
             let text = Decimal(steps).to_string();
             prop_assert!(is_canonical(&text) && text.len() <= TEXT_MAX_CHARS, "{}", text);
             prop_assert_eq!(Decimal::parse(&text), Ok(Decimal(steps)));
-            prop_assert_eq!(Decimal(steps).json_number().get(), text);
+            let number = Decimal(steps).json_number();
+            prop_assert_eq!(number.get(), text);
         }
 
         #[test]
