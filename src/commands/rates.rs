@@ -111,7 +111,7 @@ fn of_csv(text: &[u8]) -> anyhow::Result<Rates> {
     let mut records = Vec::new();
     for record in reader.records() {
         let record = record?;
-        lines.push(record.position().map_or(0, csv::Position::line));
+        lines.push(record.position().map_or(0, |position| line(text, position)));
         records.push(record);
     }
     let members = records.iter().map(|record| {
@@ -126,6 +126,13 @@ fn of_csv(text: &[u8]) -> anyhow::Result<Rates> {
         let member = bad.member.map(|member| format!("{member}: ")).unwrap_or_default();
         anyhow!("{}: {member}{}", line(bad.item), bad.problem(line))
     })
+}
+
+/// The line that a record stands on: its position is that of the blank lines before it.
+fn line(text: &[u8], position: &csv::Position) -> u64 {
+    let from = text.get(position.byte() as usize..).unwrap_or_default();
+    let blank = from.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    position.line() + blank.filter(|byte| **byte == b'\n').count() as u64
 }
 
 /// Where each member's column is.
@@ -167,7 +174,7 @@ mod tests {
             ("from,to,in\n", "header: out: is required"),
             ("from,to,in,out,in\n", "header: in: is there twice"),
             (&format!("{HEADER}A,B,1,1,\nB,A,0,1,\n"), "line 3: in: must be more than 0"),
-            (&format!("{HEADER}\nA,B,1,1,\n\nB,A,,1,\n"), "line 5: in: is required"),
+            (&format!("{HEADER}\nA,B,1,1,\n\r\n\nB,A,,1,\n"), "line 6: in: is required"),
             (&format!("{HEADER}A,B,1,1,x\n"), "line 2: amount: must be a decimal number"),
             (
                 &format!("{HEADER}A,B,1,1,\nB,A,1,1,\nA,B,2,2,\n"),

@@ -60,7 +60,7 @@ impl fmt::Display for Decimal {
         if rest == 0 {
             return write!(f, "{whole}");
         }
-        let decimals = format!("{rest:0width$}", width = DECIMALS_MAX);
+        let decimals = format!("{rest:0DECIMALS_MAX$}");
         write!(f, "{whole}.{}", decimals.trim_end_matches('0'))
     }
 }
