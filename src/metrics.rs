@@ -38,6 +38,8 @@ pub struct Metrics {
     pub reconnects: Counter,
     /// Ingress: events published, by result (`confirmed`, `failed`).
     pub published: Family<ResultLabel, Counter>,
+    /// Ingress: how often a domain's exports were rendered: once per change of its rates.
+    pub exports_rendered: Counter,
     /// Billing: attempts, by result (`delivered`, `failed`, `dead`).
     pub attempts: Family<ResultLabel, Counter>,
     /// Billing: seconds per attempt.
@@ -55,6 +57,7 @@ impl Metrics {
             transaction_seconds: Histogram::new(exponential_buckets(0.001, 3.0, 10)),
             reconnects: Counter::default(),
             published: Family::default(),
+            exports_rendered: Counter::default(),
             attempts: Family::default(),
             attempt_seconds: Histogram::new(exponential_buckets(0.001, 3.0, 10)),
             registry: Registry::default(),
@@ -68,6 +71,11 @@ impl Metrics {
         );
         registry.register("reconnects", "Broker connections lost", metrics.reconnects.clone());
         registry.register("published", "Events published by result", metrics.published.clone());
+        registry.register(
+            "exports_rendered",
+            "Renderings of a domain's rates",
+            metrics.exports_rendered.clone(),
+        );
         registry.register("attempts", "Billing attempts by result", metrics.attempts.clone());
         registry.register(
             "attempt_seconds",

@@ -6,12 +6,14 @@
 mod access;
 mod conform;
 mod document;
+mod exports;
 mod generates;
 mod indications;
 mod link;
 mod matrix;
 mod page;
 mod programmes;
+mod rates;
 mod records;
 mod refusals;
 mod register;
@@ -68,6 +70,7 @@ struct House {
     vhost: Option<String>,
     shutdown: CancellationToken,
     publisher: Publisher,
+    metrics: Arc<Metrics>,
     #[expect(dead_code, reason = "removed with the house")]
     directory: tempfile::TempDir,
 }
@@ -127,6 +130,7 @@ impl House {
         let publisher = broker.publisher(shutdown.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
+        let metrics = Arc::new(Metrics::new("ingress"));
         let parts = ingress::Parts {
             settings: settings.ingress().unwrap(),
             publish_timeout: broker_settings.publish_timeout,
@@ -134,7 +138,7 @@ impl House {
             store: store.clone(),
             publisher: publisher.clone(),
             clock: clock.clone(),
-            metrics: Arc::new(Metrics::new("ingress")),
+            metrics: metrics.clone(),
         };
         tokio::spawn(ingress::run(listener, parts, shutdown.clone()));
         let (zone, currency) = ("Europe/Moscow".parse().unwrap(), "RUB");
@@ -156,6 +160,7 @@ impl House {
             vhost,
             shutdown,
             publisher,
+            metrics,
             directory,
         }
     }
@@ -183,13 +188,13 @@ impl House {
         self.call_as(&self.key, method, path, body).await
     }
 
-    /// A body that begins with `{` is JSON, any other a form.
+    /// A body that begins with `{` or `[` is JSON, any other a form.
     async fn call_as(&self, key: &str, method: Method, path: &str, body: &str) -> Answer {
         let url = format!("{}{path}", self.base);
         let mut request = client().request(method.clone(), url).bearer_auth(key);
         if !body.is_empty() {
             let form = "application/x-www-form-urlencoded";
-            let kind = if body.starts_with('{') { "application/json" } else { form };
+            let kind = if body.starts_with(['{', '[']) { "application/json" } else { form };
             request = request.header("content-type", kind).body(body.to_owned());
         }
         let answer = Answer::of(request.send().await.unwrap()).await;

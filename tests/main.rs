@@ -23,6 +23,7 @@ mod kill_ingress;
 mod order;
 mod parking;
 mod promises;
+mod rates;
 mod rcp;
 mod readme;
 mod receivers;

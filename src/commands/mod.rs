@@ -11,6 +11,7 @@ mod lines;
 mod migrate;
 mod publish;
 mod publish_file;
+mod rates;
 mod rcp;
 mod token;
 
@@ -56,6 +57,8 @@ enum Command {
     Publish(Box<publish::Args>),
     /// What billing was told, or is to be told, of credits
     Deliveries(deliveries::Args),
+    /// Exchange rates of a domain
+    Rates(rates::Args),
     /// This system as the referral system of a remote RCP
     Rcp(rcp::Args),
     /// Starts everything, walks one referral through, and stays up (what `make run` runs)
@@ -137,6 +140,7 @@ fn operate(command: Command, settings: Settings) -> ExitCode {
             Command::Token(args) => token::run(args, &tools).await,
             Command::Import(args) => import::run(args, &tools).await,
             Command::Publish(args) => publish::run(*args, &tools).await,
+            Command::Rates(args) => rates::run(args, &tools).await,
             Command::Rcp(args) => rcp::run(args, &tools).await,
             Command::Deliveries(args) => deliveries::run(args, &tools).await,
             Command::Demo(args) => demo::run(args, &tools).await,
@@ -201,6 +205,7 @@ mod tests {
             ("referral admin totp l --off", "--domain"),
             ("referral import users", "<FILE>"),
             ("referral import users f --program one", "--program"),
+            ("referral rates load", "<FILE>"),
             ("referral rcp sync", "--url"),
             ("referral rcp sync --url cp.example", "--url"),
             ("referral rcp sync --url https://cp.example --every 0s", "--every"),

@@ -4,16 +4,20 @@
 //! a parameter. Everything is made by parsing, so that nothing invalid can be built.
 pub mod bot;
 pub mod day;
+pub mod decimal;
 pub mod event;
 pub mod ids;
 pub mod key;
 pub mod money;
+pub mod rate;
 pub mod reason;
 pub mod retry_after;
 
 pub use day::{Day, Micros};
+pub use decimal::Decimal;
 pub use event::{Click, Data, Event, EventType, Payment, Signup, Trace};
 pub use ids::{Code, Currency, Email, UserHash};
 pub use key::EventKey;
 pub use money::Money;
+pub use rate::{Rate, Rates};
 pub use reason::{Bad, Reason};

@@ -4,19 +4,18 @@
 //! 19.99. Trailing zeros and exponents are a way of writing, not decimals: `1.9990e1` is 19.99.
 use std::fmt;
 
-use super::ids::Invalid;
+use super::{
+    decimal::{self, Fault, NEGATIVE, SHAPE},
+    ids::Invalid,
+};
 
 /// The largest single amount: 10^12 in major units.
 pub const AMOUNT_MAX_MINOR: i64 = 100_000_000_000_000;
 /// Where a payer's sum stops growing, so that no sum can overflow: 10^16 in major units.
 pub const SUM_MAX_MINOR: i64 = 1_000_000_000_000_000_000;
-/// Longest text that is read as a number.
-const NUMBER_MAX_CHARS: usize = 64;
 
 const RANGE: Invalid = Invalid("must be at most 1000000000000");
-const SHAPE: Invalid = Invalid("must be a decimal number");
 const DECIMALS: Invalid = Invalid("must have at most 2 decimals");
-const NEGATIVE: Invalid = Invalid("must not be negative");
 
 /// An amount in minor units (cents).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -86,55 +85,15 @@ pub fn parse_percent(text: &str) -> Result<i64, Invalid> {
     }
 }
 
-/// Reads JSON's number grammar (a leading `+` or `.` is no number) into `value × 10^scale`.
+/// Reads a number as `value × 10^scale`.
 fn parse_scaled(text: &str, scale: i32) -> Result<i64, Invalid> {
-    let (negative, unsigned) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-    if unsigned.len() > NUMBER_MAX_CHARS {
-        return Err(SHAPE);
-    }
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)?),
-        None => (unsigned, 0),
-    };
-    let (whole, fraction) = match mantissa.split_once('.') {
-        Some((_, "")) => return Err(SHAPE),
-        Some(parts) => parts,
-        None => (mantissa, ""),
-    };
-    if whole.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
-        return Err(SHAPE);
-    }
-    let digits = [whole, fraction].concat();
-    let significant = digits.trim_end_matches('0');
-    if significant.is_empty() {
-        return Ok(0);
-    }
-    if negative {
-        return Err(NEGATIVE);
-    }
-    // value = significant × 10^shift / 10^scale
-    let dropped = i32::try_from(digits.len() - significant.len()).map_err(|_| SHAPE)?;
-    let after_point = i32::try_from(fraction.len()).map_err(|_| SHAPE)?;
-    let shift = exponent - after_point + dropped + scale;
-    if shift < 0 {
-        return Err(DECIMALS);
-    }
-    let factor = u32::try_from(shift).ok().and_then(|s| 10i64.checked_pow(s)).ok_or(RANGE)?;
-    let number = significant.trim_start_matches('0').parse::<i64>().map_err(|_| RANGE)?;
-    number.checked_mul(factor).ok_or(RANGE)
-}
-
-fn parse_exponent(text: &str) -> Result<i32, Invalid> {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(SHAPE);
-    }
-    // Beyond four digits every value is out of range, whichever way.
-    let magnitude =
-        digits.trim_start_matches('0').get(..4.min(digits.trim_start_matches('0').len()));
-    let magnitude = magnitude.filter(|d| !d.is_empty()).map_or(Ok(0), str::parse::<i32>);
-    let magnitude = magnitude.map_err(|_| SHAPE)?;
-    Ok(if text.starts_with('-') { -magnitude } else { magnitude })
+    let scaled = decimal::scaled(text, scale).map_err(|fault| match fault {
+        Fault::Shape => SHAPE,
+        Fault::Negative => NEGATIVE,
+        Fault::Decimals => DECIMALS,
+        Fault::Range => RANGE,
+    })?;
+    i64::try_from(scaled).map_err(|_| RANGE)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use axum::{
-    body::to_bytes,
+    body::{Bytes, to_bytes},
     extract::{FromRequest, Request},
     http::{HeaderMap, StatusCode, header},
 };
@@ -43,17 +43,30 @@ impl FromRequest<App> for Fields {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
         let is_json = is_json(request.headers())?;
-        let reading = to_bytes(request.into_body(), app.settings.body_bytes_max);
-        let Ok(read) = tokio::time::timeout(BODY_TIMEOUT, reading).await else {
-            return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body took too long"));
-        };
-        let Ok(body) = read else {
-            let detail = format!("the body is over {} bytes", app.settings.body_bytes_max);
-            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
-        };
+        let body = body(request, app.settings.body_bytes_max).await?;
         let begins = || body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
         if is_json.unwrap_or_else(begins) { Self::of_json(&body) } else { Ok(Self::of_form(&body)) }
     }
+}
+
+/// The body of a call that takes JSON alone, of at most so many bytes.
+pub async fn json_body(request: Request, bytes_max: usize) -> Result<Bytes, Refusal> {
+    if is_json(request.headers())? == Some(false) {
+        let detail = "the body must be application/json";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    body(request, bytes_max).await
+}
+
+async fn body(request: Request, bytes_max: usize) -> Result<Bytes, Refusal> {
+    let reading = to_bytes(request.into_body(), bytes_max);
+    let Ok(read) = tokio::time::timeout(BODY_TIMEOUT, reading).await else {
+        return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body took too long"));
+    };
+    read.map_err(|_| {
+        let detail = format!("the body is over {bytes_max} bytes");
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    })
 }
 
 /// Whether the body says that it is JSON, or a form; `None` where it says nothing.

@@ -1,7 +1,7 @@
 //! HTTP (contracts 2 and 5): the only room that knows axum.
 //!
 //! The ingress reads the database and publishes events; what an event does is the workers'. It
-//! writes only its own tables: tokens, codes, programmes.
+//! writes only its own tables: tokens, codes, programmes, rates.
 //!
 //! Reading order: [`serve`] (connections), this file (the routes), [`auth`] and [`throttle`] (who
 //! may), [`fields`] (what came), [`group`] (what is published), [`rcp`] and [`getup`] (the
@@ -10,6 +10,7 @@
 pub mod aura;
 pub mod auth;
 pub mod client;
+pub mod conditional;
 pub mod deliveries;
 pub mod events;
 pub mod fields;
@@ -32,6 +33,7 @@ use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use self::{
+    aura::Exports,
     auth::Hashing,
     client::Client,
     group::{GroupSettings, Groups},
@@ -104,6 +106,7 @@ pub struct AppParts {
     throttle: Throttle,
     registrations: Pace,
     hashing: Hashing,
+    exports: Exports,
 }
 
 impl std::ops::Deref for App {
@@ -190,6 +193,7 @@ fn router(parts: Parts) -> Router {
         throttle: Throttle::new(parts.settings.rate_limit),
         registrations: Pace::new(parts.settings.register_per_minute, parts.settings.rate_limit),
         hashing: Hashing::default(),
+        exports: Exports::new(parts.metrics.exports_rendered.clone()),
         settings: parts.settings,
         store: parts.store,
         clock: parts.clock,

@@ -12,7 +12,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
 use crate::{broker::PublishError, credentials::CredentialError, store::StoreError};
@@ -150,15 +150,15 @@ pub fn is_problem(path: &str) -> bool {
     path.starts_with("/v1/")
 }
 
-/// The one member of a path, percent-decoded.
-pub struct InPath(pub String);
+/// The one member of a path, percent-decoded; or, as a tuple, all of several.
+pub struct InPath<T = String>(pub T);
 
-impl<S: Send + Sync> FromRequestParts<S> for InPath {
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for InPath<T> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         match Path::from_request_parts(parts, state).await {
-            Ok(Path(member)) => Ok(Self(member)),
+            Ok(Path(members)) => Ok(Self(members)),
             Err(_) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the path is not UTF-8")),
         }
     }

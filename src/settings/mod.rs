@@ -105,6 +105,7 @@ impl Settings {
             group_linger: Duration::from_millis(self.int("GROUP_LINGER_MS", 0..=1000)?),
             group_events_max: self.int("GROUP_MAX", 1..=1000)? as usize,
             body_bytes_max: self.int("BODY_MAX", 1024..=64 << 20)? as usize,
+            rates_body_bytes_max: self.int("RATES_BODY_MAX", 1024..=64 << 20)? as usize,
             connections_max: self.int("CONNECTIONS_MAX", 1..=1_000_000)? as usize,
             trusted_proxies: proxies.collect::<Result<_, _>>()?,
             rate_limit: self.switch("RATE_LIMIT")?,
@@ -210,6 +211,8 @@ pub struct IngressSettings {
     pub group_events_max: usize,
     /// Largest request body.
     pub body_bytes_max: usize,
+    /// Largest body of `PUT /v1/rates`.
+    pub rates_body_bytes_max: usize,
     /// Most open connections.
     pub connections_max: usize,
     /// Whose `X-Forwarded-For` is believed.

@@ -86,6 +86,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("GROUP_MAX", "256", "ingress: most events of one message, 1 to 1000"),
     setting("BODY_MAX", "65536", "ingress: largest request body, in bytes"),
+    setting("RATES_BODY_MAX", "4194304", "ingress: largest body of PUT /v1/rates, in bytes"),
     setting("CONNECTIONS_MAX", "4096", "ingress: most open HTTP connections"),
     setting(
         "TRUSTED_PROXIES",
@@ -164,6 +165,7 @@ pub const INGRESS: &[&str] = &[
     "GROUP_LINGER_MS",
     "GROUP_MAX",
     "BODY_MAX",
+    "RATES_BODY_MAX",
     "CONNECTIONS_MAX",
     "TRUSTED_PROXIES",
     "RATE_LIMIT",

@@ -12,6 +12,7 @@ mod error;
 pub mod happened;
 pub mod indications;
 pub mod programmes;
+pub mod rates;
 pub mod records;
 pub mod reference;
 pub mod remote;

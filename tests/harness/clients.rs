@@ -1,4 +1,4 @@
-//! Clients that nobody here wrote: Python's pika and `amqp-publish` of Debian's amqp-tools.
+//! Clients that nobody here wrote: Python's pika and parsers, `amqp-publish` of Debian's amqp-tools.
 use tokio::process::Command;
 
 use super::{Bed, Told, environment};
@@ -37,8 +37,19 @@ pub async fn amqp_publish(bed: &Bed, message: &Foreign) {
     run(command, String::new()).await;
 }
 
-async fn run(command: Command, input: String) {
+/// What Python's parsers find in the exports `{"xml", "json", "txt"}`: of each the items, an item as a
+/// list of `[member, text]`.
+pub async fn python_exports(exports: &serde_json::Value) -> serde_json::Value {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/exports.py");
+    let mut command = Command::new(environment::python());
+    command.arg(script);
+    serde_json::from_str(&run(command, exports.to_string()).await).expect("JSON")
+}
+
+/// What it printed; it must succeed.
+async fn run(command: Command, input: String) -> String {
     let what = format!("{command:?}");
     let told = Told::of(command, &input).await;
     assert_eq!(told.code, Some(0), "{what}: {}", told.errors);
+    told.output
 }

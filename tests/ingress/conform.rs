@@ -43,6 +43,12 @@ impl Operation {
         self.object["requestBody"]["content"].get("application/json").is_some()
     }
 
+    /// Whether it may be a form.
+    pub fn takes_form(&self) -> bool {
+        let content = &self.object["requestBody"]["content"];
+        content.get("application/x-www-form-urlencoded").is_some()
+    }
+
     /// Whether another server, at `OPS_ADDR`, answers it.
     pub fn is_elsewhere(&self) -> bool {
         self.object.get("servers").is_some()

@@ -59,6 +59,8 @@ async fn furnish(house: &House) -> Things {
     assert_eq!(bob.status, 201, "{}", bob.text);
     let paid = house.call(Method::PUT, "/invoice/user/bob/", "total_amount_paid=5").await;
     assert_eq!(paid.text, r#"{"acquired_credit":2.0}"#);
+    let rates = r#"[{"from":"SESAME","to":"OIL","in":1,"out":2}]"#;
+    assert_eq!(house.call(Method::PUT, "/v1/rates", rates).await.status, 204);
     let domain_id = house.domain_id("shop").await;
     const RECORD: &str = "INSERT INTO daily_record (domain_id, day, code, id, clicks, ctime_us, \
         mtime_us) VALUES ({?}, '2024-07-29', {?}, 'dddddddd-0000-4000-8000-000000000000', 3, 0, 0)";
@@ -134,7 +136,7 @@ async fn no_route_gives_or_changes_anything_of_another_domain() {
     let things = furnish(&house).await;
     let before = state(&house, "shop").await;
     assert!(before.len() > 12, "{:?}", before.keys());
-    for table in ["programme", "code", "account", "entry", "delivery", "payment", "token"] {
+    for table in ["programme", "code", "account", "entry", "delivery", "payment", "token", "rate"] {
         assert_ne!(before[table], "[]", "{table}");
     }
     for operation in secured() {
@@ -163,7 +165,7 @@ async fn no_route_gives_or_changes_anything_of_another_domain() {
     // Its users are registered under it.
     assert_eq!(refused, BTreeSet::from(["DELETE /program/{id}/: 409".to_owned()]));
     let after = state(&house, "shop").await;
-    for table in ["programme", "token", "account"] {
+    for table in ["programme", "token", "account", "rate", "rate_set"] {
         assert_ne!(after[table], before[table], "{table}");
     }
 }

@@ -1,9 +1,14 @@
 //! The aura dialect (contract 4): links with currencies, rate exports, partner accounts.
+mod export;
+mod rates;
+mod rendered;
+
+pub(super) use rendered::Exports;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::App;
 
 /// The dialect's routes.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    OpenApiRouter::new().merge(rates::routes()).merge(export::routes())
 }
