@@ -11,6 +11,8 @@ mod indications;
 mod link;
 mod matrix;
 mod page;
+mod partner;
+mod partner_lists;
 mod programmes;
 mod records;
 mod refusals;
