@@ -140,14 +140,16 @@ async fn payouts_are_listed_done_and_cancelled_once_and_for_all(bed: Arc<Bed>) {
     assert_eq!(ask("get_info").await["data"]["items"], json!({"1": methods[0], "2": methods[1]}));
 
     publish(&bed, &[referred(&["bob"]), vec![payment("bob", 10_000)]].concat()).await;
-    let balance = async |expected: &str| {
-        eventually(expected, PATIENCE, async || match ask("get_info").await["data"].clone() {
-            info if info["balance"].to_string() == expected => Ok(info),
-            info => Err(info.to_string()),
+    let balance = async |expected: f64| {
+        eventually(&format!("{expected} is due"), PATIENCE, async || {
+            match ask("get_info").await["data"].clone() {
+                info if info["balance"] == json!(expected) => Ok(info),
+                info => Err(info.to_string()),
+            }
         })
         .await
     };
-    balance("2.5").await;
+    balance(2.5).await;
     bed.referral(&["domain", "set", "default", "--min-payout", "2.51"], "").await;
     let little = ask("add_payout&method_id=2&account=U1").await;
     let told = "balance: 2.50 is due, which is less than the least payout, 2.51";
@@ -174,7 +176,7 @@ async fn payouts_are_listed_done_and_cancelled_once_and_for_all(bed: Arc<Bed>) {
         (told.code, told.errors)
     };
     assert_eq!(close("cancel", "1").await, (Some(0), String::new()));
-    assert_eq!(balance("2.5").await["totalReceived"], json!(0.0), "due again");
+    assert_eq!(balance(2.5).await["totalReceived"], json!(0.0), "due again");
     for (word, id, told) in [
         ("cancel", "1", "the payout 1 is cancelled already, which is final"),
         ("done", "1", "the payout 1 is cancelled already, which is final"),
@@ -184,7 +186,7 @@ async fn payouts_are_listed_done_and_cancelled_once_and_for_all(bed: Arc<Bed>) {
     }
     assert_eq!(ask("add_payout&method_id=1&account=U2").await["error"], json!(0));
     assert_eq!(close("done", "2").await, (Some(0), String::new()));
-    assert_eq!(balance("0.0").await["totalReceived"], json!(2.5));
+    assert_eq!(balance(0.0).await["totalReceived"], json!(2.5));
     assert_eq!(close("cancel", "2").await.0, Some(1), "done is final");
     let statuses = ask("get_payouts").await["data"]["items"].clone();
     assert_eq!([&statuses["1"]["status"], &statuses["2"]["status"]], [&json!(2), &json!(1)]);

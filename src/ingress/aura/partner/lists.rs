@@ -37,6 +37,7 @@ pub fn window(fields: &Fields) -> Result<Window, Failure> {
     "id": 1895, "time": 1_590_356_264, "date": "2020-05-24 21:37:44", "course_give": 0, "course_get": 241.57,
     "amount_give": 0, "amount_get": 241.57, "exchange_success": 1, "accrued": 1, "partner_reward": 2.42, "user_hash": "1r7",
 }))]
+#[expect(clippy::struct_field_names, reason = "the contract's names")]
 struct Exchange {
     /// Ascending in order of arrival
     id: i64,
