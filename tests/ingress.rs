@@ -12,6 +12,8 @@ mod indications;
 mod link;
 mod matrix;
 mod page;
+mod partner;
+mod partner_lists;
 mod programmes;
 mod rates;
 mod records;

@@ -10,6 +10,7 @@ mod m20261122_000001_pipeline;
 mod m20261122_000002_one_time_codes;
 mod m20261122_000003_remote_rcp;
 mod m20261122_000004_rates;
+mod m20261122_000005_partners;
 mod sql;
 
 /// All migrations, in order.
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000002_one_time_codes::Migration),
             Box::new(m20261122_000003_remote_rcp::Migration),
             Box::new(m20261122_000004_rates::Migration),
+            Box::new(m20261122_000005_partners::Migration),
         ]
     }
 }

@@ -59,7 +59,7 @@ struct Account {
     password_stdin: bool,
 }
 
-fn parse_login(text: &str) -> Result<String, String> {
+pub(super) fn parse_login(text: &str) -> Result<String, String> {
     if (1..=253).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
         Ok(text.to_owned())
     } else {

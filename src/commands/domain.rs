@@ -5,11 +5,12 @@ use anyhow::bail;
 use chrono_tz::Tz;
 use clap::Subcommand;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::{Tools, print_json, wrong_use};
 use crate::{
-    domain::Currency,
-    store::{StoreError, tenants},
+    domain::{Currency, Money},
+    store::{StoreError, payouts, tenants},
 };
 
 #[derive(Debug, clap::Args)]
@@ -42,6 +43,9 @@ enum Action {
         /// ISO 4217 code; only while the domain has no payments and no programmes
         #[arg(long, value_parser = parse_currency)]
         currency: Option<Currency>,
+        /// The least that is paid out to a partner at once, 0.01 or more
+        #[arg(long, value_parser = parse_min_payout)]
+        min_payout: Option<Money>,
     },
     /// Lists the domains
     List {
@@ -64,6 +68,11 @@ pub(super) fn parse_zone(text: &str) -> Result<Tz, String> {
     text.parse().map_err(|_| "must be an IANA time zone such as Europe/Berlin".to_owned())
 }
 
+fn parse_min_payout(text: &str) -> Result<Money, String> {
+    let min = Money::parse(text).map_err(|error| error.to_string())?;
+    if min.is_zero() { Err("must be 0.01 or more".to_owned()) } else { Ok(min) }
+}
+
 fn parse_currency(text: &str) -> Result<Currency, String> {
     Currency::parse(text).map_err(|error| error.to_string())
 }
@@ -73,6 +82,7 @@ struct Shown {
     name: String,
     timezone: &'static str,
     currency: String,
+    min_payout: Box<RawValue>,
 }
 
 pub(super) async fn run(args: Args, tools: &Tools) -> anyhow::Result<ExitCode> {
@@ -86,10 +96,12 @@ pub(super) async fn run(args: Args, tools: &Tools) -> anyhow::Result<ExitCode> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Action::Set { timezone: None, currency: None, .. } => {
-            return Ok(wrong_use("give --timezone or --currency"));
+        Action::Set { timezone: None, currency: None, min_payout: None, .. } => {
+            return Ok(wrong_use("give --timezone, --currency or --min-payout"));
         }
-        Action::Set { name, timezone, currency } => set(tools, &name, timezone, currency).await?,
+        Action::Set { name, timezone, currency, min_payout } => {
+            set(tools, &name, timezone, currency, min_payout).await?;
+        }
         Action::List { json } => list(tools, json).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -100,6 +112,7 @@ async fn set(
     name: &str,
     timezone: Option<Tz>,
     currency: Option<Currency>,
+    min_payout: Option<Money>,
 ) -> anyhow::Result<()> {
     let store = tools.store().await?;
     let Some(domain) = tenants::domain(&store, name).await? else {
@@ -113,22 +126,28 @@ async fn set(
     if let Some(zone) = timezone {
         tenants::set_zone(&store, domain.id, zone).await?;
     }
+    if let Some(min) = min_payout {
+        payouts::set_min_payout(&store, domain.id, min).await?;
+    }
     Ok(())
 }
 
 async fn list(tools: &Tools, json: bool) -> anyhow::Result<()> {
     let store = tools.store().await?;
-    let domains = tenants::domains(&store).await?.into_iter().map(|domain| Shown {
-        name: domain.name,
-        timezone: domain.zone.name(),
-        currency: domain.currency.as_str().to_owned(),
-    });
-    let domains: Vec<Shown> = domains.collect();
+    let mut domains = Vec::new();
+    for domain in tenants::domains(&store).await? {
+        domains.push(Shown {
+            min_payout: payouts::min_payout(&store, domain.id).await?.json_number(),
+            name: domain.name,
+            timezone: domain.zone.name(),
+            currency: domain.currency.as_str().to_owned(),
+        });
+    }
     if json {
         return print_json(&domains);
     }
-    for Shown { name, timezone, currency } in domains {
-        println!("{name}\t{timezone}\t{currency}");
+    for Shown { name, timezone, currency, min_payout } in domains {
+        println!("{name}\t{timezone}\t{currency}\t{min_payout}");
     }
     Ok(())
 }

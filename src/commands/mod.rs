@@ -9,6 +9,9 @@ mod domain;
 mod import;
 mod lines;
 mod migrate;
+mod partner;
+mod payout;
+mod prune;
 mod publish;
 mod publish_file;
 mod rates;
@@ -59,6 +62,12 @@ enum Command {
     Deliveries(deliveries::Args),
     /// Exchange rates of a domain
     Rates(rates::Args),
+    /// Partners: their logins, and their keys of the partner API
+    Partner(partner::Args),
+    /// Payouts of partners' rewards
+    Payout(payout::Args),
+    /// Empties old clicks of what was raw of them; that they were counted stays known
+    Prune(prune::Args),
     /// This system as the referral system of a remote RCP
     Rcp(rcp::Args),
     /// Starts everything, walks one referral through, and stays up (what `make run` runs)
@@ -141,6 +150,9 @@ fn operate(command: Command, settings: Settings) -> ExitCode {
             Command::Import(args) => import::run(args, &tools).await,
             Command::Publish(args) => publish::run(*args, &tools).await,
             Command::Rates(args) => rates::run(args, &tools).await,
+            Command::Partner(args) => partner::run(args, &tools).await,
+            Command::Payout(args) => payout::run(args, &tools).await,
+            Command::Prune(args) => prune::run(args, &tools).await,
             Command::Rcp(args) => rcp::run(args, &tools).await,
             Command::Deliveries(args) => deliveries::run(args, &tools).await,
             Command::Demo(args) => demo::run(args, &tools).await,
@@ -206,6 +218,14 @@ mod tests {
             ("referral import users", "<FILE>"),
             ("referral import users f --program one", "--program"),
             ("referral rates load", "<FILE>"),
+            ("referral partner create l --domain d", "--email"),
+            ("referral partner key --email nobody --domain d", "--email"),
+            ("referral payout method add t --domain d --commission 101", "--commission"),
+            ("referral payout done one", "<ID>"),
+            ("referral payout list --domain d --status paid", "--status"),
+            ("referral domain set d --min-payout 0", "--min-payout"),
+            ("referral prune --older-than 23h", "--older-than"),
+            ("referral prune", "--older-than"),
             ("referral rcp sync", "--url"),
             ("referral rcp sync --url cp.example", "--url"),
             ("referral rcp sync --url https://cp.example --every 0s", "--every"),

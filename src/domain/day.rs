@@ -55,6 +55,16 @@ impl Micros {
         self.utc().with_timezone(&zone).to_rfc3339_opts(SecondsFormat::Micros, false)
     }
 
+    /// `YYYY-MM-DD HH:MM:SS` as clocks in `zone` show it (contract 4).
+    pub fn date_time(self, zone: Tz) -> String {
+        self.utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    /// Unix seconds, begun ones left out.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
     /// The calendar day of this instant in `zone`.
     pub fn day(self, zone: Tz) -> Day {
         Day(self.utc().with_timezone(&zone).date_naive())
@@ -83,6 +93,25 @@ impl Day {
             .filter(|_| text.len() == 10)
             .map(Self)
             .ok_or(Invalid("must be a date as YYYY-MM-DD"))
+    }
+
+    /// The first instant of the day in `zone`; of a day that was left out, of the one that came
+    /// instead.
+    pub fn begins(self, zone: Tz) -> Micros {
+        let midnight = self.0.and_time(chrono::NaiveTime::MIN);
+        let first = zone.from_local_datetime(&midnight).earliest();
+        let first = first.map_or_else(
+            // Clocks were set forward over midnight: it is as late as it would have been.
+            || {
+                zone.from_local_datetime(&(midnight - SET_FORWARD_MOST))
+                    .latest()
+                    .map(|before| before + SET_FORWARD_MOST)
+            },
+            Some,
+        );
+        first.map_or(Micros(midnight.and_utc().timestamp_micros()), |time| {
+            Micros(time.timestamp_micros())
+        })
     }
 
     /// The day before.
@@ -180,6 +209,31 @@ mod tests {
         {
             assert!(Micros::parse_in(bad, zone, Micros(0)).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_day_begins_where_the_one_before_ends() {
+        for (zone, day, expected) in [
+            ("UTC", "2026-03-29", "2026-03-29T00:00:00Z"),
+            ("Europe/Berlin", "2026-03-29", "2026-03-28T23:00:00Z"),
+            ("Europe/Berlin", "2026-03-30", "2026-03-29T22:00:00Z"),
+            // Set forward at midnight, and back at midnight.
+            ("America/Havana", "2026-03-08", "2026-03-08T05:00:00Z"),
+            ("America/Havana", "2026-11-01", "2026-11-01T04:00:00Z"),
+            ("Pacific/Apia", "2011-12-31", "2011-12-30T10:00:00Z"),
+        ] {
+            let (zone, day) = (zone.parse::<Tz>().unwrap(), Day::parse(day).unwrap());
+            let begins = day.begins(zone);
+            assert_eq!(Ok(begins), Micros::parse(expected), "{zone} {day}");
+            assert_eq!((begins.day(zone), Micros(begins.0 - 1).day(zone) < day), (day, true));
+        }
+    }
+
+    #[test]
+    fn dates_and_seconds_of_partners_are_whole() {
+        let time = Micros::parse("2020-05-24T21:37:44.999999Z").unwrap();
+        assert_eq!(time.date_time("Europe/Moscow".parse().unwrap()), "2020-05-25 00:37:44");
+        assert_eq!((time.seconds(), Micros(-1).seconds()), (1_590_356_264, -1));
     }
 
     #[test]

@@ -85,6 +85,15 @@ pub fn parse_percent(text: &str) -> Result<i64, Invalid> {
     }
 }
 
+/// Ten-thousandths of a percent as a JSON number: `2.5`, `0.0`.
+pub fn percent_number(e4: i64) -> Box<serde_json::value::RawValue> {
+    let (whole, rest) = (e4 / 10_000, e4 % 10_000);
+    let decimals = format!("{rest:04}");
+    let decimals = decimals.trim_end_matches('0');
+    let decimals = if decimals.is_empty() { "0" } else { decimals };
+    serde_json::value::RawValue::from_string(format!("{whole}.{decimals}")).unwrap_or_default()
+}
+
 /// Reads a number as `value × 10^scale`.
 fn parse_scaled(text: &str, scale: i32) -> Result<i64, Invalid> {
     let scaled = decimal::scaled(text, scale).map_err(|fault| match fault {
@@ -151,6 +160,13 @@ mod tests {
                 expected,
                 "{minor} {percent_e4}"
             );
+        }
+    }
+
+    #[test]
+    fn percentages_are_exact() {
+        for (e4, expected) in [(0, "0.0"), (25_000, "2.5"), (1, "0.0001"), (1_000_000, "100.0")] {
+            assert_eq!(percent_number(e4).get(), expected);
         }
     }
 

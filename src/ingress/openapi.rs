@@ -20,7 +20,9 @@ use utoipa::{
         Content, Header, ObjectBuilder, OneOfBuilder, OpenApi as Document, Ref, RefOr,
         Response as Answer, ResponseBuilder, Schema, Type,
         path::{Operation, PathItem},
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        security::{
+            ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+        },
     },
 };
 use utoipa_axum::{router::OpenApiRouter, router::UtoipaMethodRouter, routes};
@@ -30,8 +32,10 @@ use super::{
     problem::{InPath, Plain, Problem, Refusal},
 };
 
-/// Name of the security scheme of everything but logging in.
+/// Name of the security scheme of everything but logging in and the partner API.
 const BEARER: &str = "bearer";
+/// Name of the security scheme of the partner API.
+const PARTNER_KEY: &str = "partner_key";
 /// Where the document is.
 const DOCUMENT: &str = "/v1/openapi.json";
 
@@ -68,7 +72,11 @@ impl Modify for Bearer {
             .scheme(HttpAuthScheme::Bearer)
             .description(Some("A key of `POST /v1/auth/token` or of `referral token create`"));
         let scheme = SecurityScheme::Http(scheme.build());
-        document.components.get_or_insert_default().add_security_scheme(BEARER, scheme);
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme(BEARER, scheme);
+        let key = ApiKeyValue::with_description("api_key", "A key of `referral partner key`");
+        let scheme = SecurityScheme::ApiKey(ApiKey::Query(key));
+        components.add_security_scheme(PARTNER_KEY, scheme);
     }
 }
 
@@ -157,7 +165,8 @@ fn refusals(path: &str, operation: &mut Operation) {
     let has_body = body.is_some();
     let takes_json =
         matches!(body, Some(RefOr::T(body)) if body.content.contains_key("application/json"));
-    let secured = operation.security.is_some();
+    let bearer = SecurityRequirement::new::<_, [&str; 0], _>(BEARER, []);
+    let secured = operation.security.iter().flatten().any(|way| *way == bearer);
     let mut add = |status: u16, description: &str| {
         let answers = &mut operation.responses.responses;
         answers

@@ -110,7 +110,20 @@ impl Settings {
             trusted_proxies: proxies.collect::<Result<_, _>>()?,
             rate_limit: self.switch("RATE_LIMIT")?,
             register_per_minute: NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN),
+            click_ip: self.click_ip()?,
         })
+    }
+
+    fn click_ip(&self) -> Result<ClickIp, SettingError> {
+        match self.required("CLICK_IP")?.as_str() {
+            "full" => Ok(ClickIp::Full),
+            "truncated" => Ok(ClickIp::Truncated),
+            "none" => Ok(ClickIp::None),
+            other => {
+                let problem = format!("must be full, truncated or none, not {other:?}");
+                Err(SettingError::new("CLICK_IP", problem))
+            }
+        }
     }
 
     /// The billing worker.
@@ -221,6 +234,19 @@ pub struct IngressSettings {
     pub rate_limit: bool,
     /// How often one address may send the registration form.
     pub register_per_minute: NonZeroU32,
+    /// How much of a visitor's address partners are shown.
+    pub click_ip: ClickIp,
+}
+
+/// How much of an address is shown (contract 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClickIp {
+    /// All of it.
+    Full,
+    /// The network: the last octet, or the last 80 bits, are zero.
+    Truncated,
+    /// Nothing.
+    None,
 }
 
 /// See [`Settings::billing`].

@@ -100,6 +100,11 @@ pub const SETTINGS: &[Setting] = &[
         "ingress: how often one address may send the registration form; no effect where RATE_LIMIT is off",
     ),
     setting(
+        "CLICK_IP",
+        "truncated",
+        "ingress: how much of visitors' addresses partners are shown: full, truncated or none",
+    ),
+    setting(
         "ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP",
         "",
         "billing: where credits are POSTed, %s is the user's hash; not set: deliveries wait",
@@ -170,6 +175,7 @@ pub const INGRESS: &[&str] = &[
     "TRUSTED_PROXIES",
     "RATE_LIMIT",
     "REGISTER_PER_MINUTE",
+    "CLICK_IP",
 ];
 
 /// Settings of `referral rcp sync`.

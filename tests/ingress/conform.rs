@@ -30,7 +30,8 @@ pub struct Operation {
 impl Operation {
     /// Whether it needs a bearer token.
     pub fn is_secured(&self) -> bool {
-        self.object.get("security").is_some()
+        let ways = self.object["security"].as_array();
+        ways.is_some_and(|ways| ways.iter().any(|way| way.get("bearer").is_some()))
     }
 
     /// Whether it takes a body.

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::{
-    domain::Money,
+    domain::money,
     store::{
         accounts::{Account, AccountTerms},
         reference::Programme,
@@ -52,19 +52,9 @@ pub fn terms(terms: AccountTerms, public_url: &str) -> ShownProgramme {
         credit_value: terms.credit.json_number(),
         target_value: terms.target.json_number(),
         link: format!("{public_url}/program/{}", terms.program_id),
-        reward_percent: percent(terms.reward_percent_e4),
+        reward_percent: money::percent_number(terms.reward_percent_e4),
         currency: terms.currency,
     }
-}
-
-/// Ten-thousandths of a percent as a JSON number: `2.5`, `0.0`.
-fn percent(e4: i64) -> Box<RawValue> {
-    let (whole, rest) = (e4 / 10_000, e4 % 10_000);
-    let decimals = format!("{rest:04}");
-    let decimals = decimals.trim_end_matches('0');
-    let decimals = if decimals.is_empty() { "0" } else { decimals };
-    let text = format!("{whole}.{decimals}");
-    RawValue::from_string(text).unwrap_or_else(|_| Money::ZERO.json_number())
 }
 
 /// A user
@@ -126,7 +116,7 @@ pub fn user(account: Account, referrer: Option<Account>, public_url: &str) -> Sh
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Micros;
+    use crate::domain::{Micros, Money};
 
     fn account(hash: &str, acquired: Option<Micros>) -> Account {
         Account {
@@ -160,12 +150,5 @@ mod tests {
         assert_eq!(serde_json::to_string(&shown).unwrap(), expected);
         let unreferred = serde_json::to_string(&user(account("b", None), None, "http://h"));
         assert!(unreferred.unwrap().contains(r#""user_indicator":null"#));
-    }
-
-    #[test]
-    fn percentages_are_exact() {
-        for (e4, expected) in [(0, "0.0"), (25_000, "2.5"), (1, "0.0001"), (1_000_000, "100.0")] {
-            assert_eq!(percent(e4).get(), expected);
-        }
     }
 }
