@@ -38,6 +38,8 @@ pub struct Metrics {
     pub reconnects: Counter,
     /// Ingress: events published, by result (`confirmed`, `failed`).
     pub published: Family<ResultLabel, Counter>,
+    /// Ingress: passwords hashed, one for each try to log in, whether there is such a login or not.
+    pub passwords_hashed: Counter,
     /// Ingress: how often a domain's exports were rendered: once per change of its rates.
     pub exports_rendered: Counter,
     /// Billing: attempts, by result (`delivered`, `failed`, `dead`).
@@ -57,6 +59,7 @@ impl Metrics {
             transaction_seconds: Histogram::new(exponential_buckets(0.001, 3.0, 10)),
             reconnects: Counter::default(),
             published: Family::default(),
+            passwords_hashed: Counter::default(),
             exports_rendered: Counter::default(),
             attempts: Family::default(),
             attempt_seconds: Histogram::new(exponential_buckets(0.001, 3.0, 10)),
@@ -71,6 +74,11 @@ impl Metrics {
         );
         registry.register("reconnects", "Broker connections lost", metrics.reconnects.clone());
         registry.register("published", "Events published by result", metrics.published.clone());
+        registry.register(
+            "passwords_hashed",
+            "Passwords hashed, one for each try to log in",
+            metrics.passwords_hashed.clone(),
+        );
         registry.register(
             "exports_rendered",
             "Renderings of a domain's rates",

@@ -7,6 +7,7 @@ use axum::{
     extract::FromRequestParts,
     http::{StatusCode, header, request::Parts},
 };
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::Semaphore;
 
 use super::{App, client::Client, problem::Refusal, throttle::Key};
@@ -24,11 +25,15 @@ const HASHING_MAX: usize = 2;
 
 /// The gate in front of argon2.
 #[derive(Clone)]
-pub struct Hashing(Arc<Semaphore>);
+pub struct Hashing {
+    turns: Arc<Semaphore>,
+    hashed: Counter,
+}
 
-impl Default for Hashing {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(HASHING_MAX)))
+impl Hashing {
+    /// Counts what passes.
+    pub fn new(hashed: Counter) -> Self {
+        Self { turns: Arc::new(Semaphore::new(HASHING_MAX)), hashed }
     }
 }
 
@@ -81,12 +86,14 @@ pub async fn log_in(
 ) -> Result<i64, Refusal> {
     let tried_by = [Key::address(client.address), Key::login(domain, login)];
     let closed = |_| Refusal::unavailable("stopping");
-    let turn = app.hashing.0.clone().acquire_owned().await.map_err(closed)?;
+    let turn = app.hashing.turns.clone().acquire_owned().await.map_err(closed)?;
     // Asked only now: those who waited for their turn count each other's failures.
     app.throttle.admit(&tried_by, app.clock.now())?;
     let found = access::login(&app.store, domain, login).await?.map(Arc::new);
     let (looked_at, now) = (found.clone(), app.clock.now());
+    let hashed = app.hashing.hashed.clone();
     let check = move || {
+        hashed.inc();
         let known = looked_at.as_deref();
         let same = credentials::verify_password(&password, known.map(|l| l.password_hash.as_str()));
         let totp = known.and_then(|login| login.totp.as_ref());

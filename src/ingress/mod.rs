@@ -192,7 +192,7 @@ fn router(parts: Parts) -> Router {
         groups: Groups::start(&parts.publisher, &groups, &parts.metrics),
         throttle: Throttle::new(parts.settings.rate_limit),
         registrations: Pace::new(parts.settings.register_per_minute, parts.settings.rate_limit),
-        hashing: Hashing::default(),
+        hashing: Hashing::new(parts.metrics.passwords_hashed.clone()),
         exports: Exports::new(parts.metrics.exports_rendered.clone()),
         settings: parts.settings,
         store: parts.store,

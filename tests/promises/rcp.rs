@@ -66,7 +66,10 @@ pub const PROMISES: &[Promise] = &[
     ),
     (
         r", in the same time.",
-        &["tokens::an_unknown_login_or_domain_takes_as_long_as_a_wrong_password"],
+        &[
+            "tokens::an_unknown_login_or_domain_takes_as_long_as_a_wrong_password",
+            "credentials::nobodys_hash_costs_what_everybodys_does",
+        ],
     ),
     (
         r"After 10 failures within a minute from one address or for one login the next tries get 429 with `Retry-After`",
