@@ -8,6 +8,7 @@ mod conform;
 mod document;
 mod generates;
 mod indications;
+mod landing;
 mod link;
 mod matrix;
 mod page;
@@ -17,6 +18,7 @@ mod refusals;
 mod register;
 mod same_answer;
 mod slashes;
+mod spool;
 mod terms;
 mod today;
 mod tokens;
@@ -29,7 +31,7 @@ use referral::{
     clock::Clock,
     credentials,
     domain::Micros,
-    ingress,
+    ingress::{self, spool::Spool},
     lifecycle::Context,
     metrics::Metrics,
     ops::Readiness,
@@ -37,6 +39,7 @@ use referral::{
     store::{
         Param, Store,
         access::{NewToken, create_token, login},
+        spool::SpoolFile,
         tenants,
     },
     worker,
@@ -68,6 +71,8 @@ struct House {
     vhost: Option<String>,
     shutdown: CancellationToken,
     publisher: Publisher,
+    spool: Spool,
+    metrics: Arc<Metrics>,
     #[expect(dead_code, reason = "removed with the house")]
     directory: tempfile::TempDir,
 }
@@ -117,7 +122,15 @@ impl House {
     async fn at(amqp: &str, settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let database = format!("sqlite://{}/t.db?mode=rwc", directory.path().display());
-        let own = [("AMQP_URL", amqp), ("DATABASE_URL", &database), ("PUBLIC_URL", "http://h")];
+        let spool = directory.path().join("spool.db").display().to_string();
+        let own = [
+            ("AMQP_URL", amqp),
+            ("DATABASE_URL", &database),
+            ("SPOOL_PATH", &spool),
+            ("PUBLIC_URL", "http://h"),
+            // So that on a slow machine only those clicks go to the spool that should.
+            ("CLICK_CONFIRM", "30s"),
+        ];
         let settings = Settings::from_pairs(own.into_iter().chain(settings.iter().copied()));
         let store = Store::connect(&settings.store().unwrap()).await.unwrap();
         let clock = Clock::fixed(Micros::parse(NOON).unwrap());
@@ -126,15 +139,25 @@ impl House {
         let shutdown = CancellationToken::new();
         let publisher = broker.publisher(shutdown.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (own, metrics) = (settings.ingress().unwrap(), Arc::new(Metrics::new("ingress")));
+        let spool = Spool::start(
+            SpoolFile::open(&own.spool_path).await.unwrap(),
+            ingress::spool_settings(&own, broker_settings.max_message),
+            publisher.clone(),
+            metrics.clone(),
+            shutdown.clone(),
+        );
+        let spool = spool.await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let parts = ingress::Parts {
-            settings: settings.ingress().unwrap(),
+            settings: own,
             publish_timeout: broker_settings.publish_timeout,
             message_bytes_max: broker_settings.max_message,
             store: store.clone(),
             publisher: publisher.clone(),
+            spool: spool.clone(),
             clock: clock.clone(),
-            metrics: Arc::new(Metrics::new("ingress")),
+            metrics: metrics.clone(),
         };
         tokio::spawn(ingress::run(listener, parts, shutdown.clone()));
         let (zone, currency) = ("Europe/Moscow".parse().unwrap(), "RUB");
@@ -156,6 +179,8 @@ impl House {
             vhost,
             shutdown,
             publisher,
+            spool,
+            metrics,
             directory,
         }
     }

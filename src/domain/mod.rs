@@ -7,6 +7,7 @@ pub mod day;
 pub mod event;
 pub mod ids;
 pub mod key;
+pub mod landing;
 pub mod money;
 pub mod reason;
 pub mod retry_after;

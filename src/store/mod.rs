@@ -15,6 +15,7 @@ pub mod records;
 pub mod reference;
 pub mod remote;
 pub mod rows;
+pub mod spool;
 pub mod tenants;
 
 pub use connection::{Store, StoreSettings, Tx};
