@@ -66,7 +66,7 @@ impl Visitors {
             let status = answer.status();
             let location = answer.headers().get("location").map(|l| l.to_str().unwrap());
             let location = location.unwrap_or_default();
-            assert_eq!(status, 302, "{}", location);
+            assert_eq!(status, 302, "{location}");
             let (_, id) = location.split_once("click=").unwrap();
             assert!(seen.answered.lock().await.insert(id.to_owned()), "{id} twice");
             return;

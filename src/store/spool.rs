@@ -59,7 +59,7 @@ pub struct Held {
 #[derive(Debug, Clone)]
 pub struct SpoolFile {
     store: Store,
-    _lock: Arc<File>,
+    lock: Arc<File>,
 }
 
 impl SpoolFile {
@@ -77,7 +77,7 @@ impl SpoolFile {
         }
         let unusable = |error| SpoolFileError::Unusable(path.to_owned(), error);
         let store = connect(path).await.map_err(unusable)?;
-        Ok(Self { store, _lock: Arc::new(file) })
+        Ok(Self { store, lock: Arc::new(file) })
     }
 
     /// Writes events, each its id and its text, in one transaction.
@@ -124,9 +124,10 @@ impl SpoolFile {
         Ok(Held { events, bytes: row.int("bytes")? as u64 + events * ROW_BYTES })
     }
 
-    /// Closes the file; nothing of SQLite's but the one file is left beside it.
+    /// Closes the file and lets others have it; nothing of SQLite's is left beside it.
     pub async fn close(&self) -> Result<(), StoreError> {
-        Ok(self.store.connection().clone().close().await?)
+        self.store.connection().clone().close().await?;
+        self.lock.unlock().map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 }
 
