@@ -72,6 +72,7 @@ struct House {
     shutdown: CancellationToken,
     publisher: Publisher,
     spool: Spool,
+    spool_file: SpoolFile,
     metrics: Arc<Metrics>,
     #[expect(dead_code, reason = "removed with the house")]
     directory: tempfile::TempDir,
@@ -140,8 +141,9 @@ impl House {
         let publisher = broker.publisher(shutdown.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (own, metrics) = (settings.ingress().unwrap(), Arc::new(Metrics::new("ingress")));
+        let spool_file = SpoolFile::open(&own.spool_path).await.unwrap();
         let spool = Spool::start(
-            SpoolFile::open(&own.spool_path).await.unwrap(),
+            spool_file.clone(),
             ingress::spool_settings(&own, broker_settings.max_message),
             publisher.clone(),
             metrics.clone(),
@@ -180,6 +182,7 @@ impl House {
             shutdown,
             publisher,
             spool,
+            spool_file,
             metrics,
             directory,
         }

@@ -43,8 +43,8 @@ const FORGIVING: &str = "/ref/{code}/";
         title = "Referral pipeline",
         description = "Referral codes, daily records, programmes, registrations, invoices and statements.\n\n\
             Log in with `POST /v1/auth/token`, then send `Authorization: Bearer KEY`. A key sees and changes \
-            its own domain only. What is published is answered once the broker has confirmed it; a 503 is safe \
-            to repeat. Paths that end in a slash work without it, too.",
+            its own domain only. What is published is answered once the broker has confirmed it, a followed link \
+            once its click is on the disk at the latest; a 503 is safe to repeat. Paths that end in a slash work without it, too.",
         license(name = "MIT", identifier = "MIT"),
     ),
     servers((url = "/", description = "This server")),

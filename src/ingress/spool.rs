@@ -86,6 +86,8 @@ struct Shared {
     /// Connected, but it did not confirm when it was asked last.
     in_doubt: AtomicBool,
     came: Notify,
+    /// The last write failed; said once.
+    failing: AtomicBool,
     ended: CancellationToken,
 }
 
@@ -116,6 +118,7 @@ impl Spool {
             bytes: AtomicU64::default(),
             in_doubt: AtomicBool::default(),
             came: Notify::default(),
+            failing: AtomicBool::default(),
             ended: CancellationToken::new(),
         });
         shared.set(held);
@@ -189,12 +192,15 @@ impl Shared {
         let (fitting, bytes) = fitting(sizes, self.settings.bytes_max.saturating_sub(before.bytes));
         let events = waiting.iter().take(fitting).map(|w| (w.id.as_str(), w.event.as_str()));
         if let Err(error) = self.file.keep(events).await {
-            tracing::error!(%error, "clicks could not be written to the spool");
+            if !self.failing.swap(true, Relaxed) {
+                tracing::error!(%error, "clicks cannot be written to the spool");
+            }
             self.recount().await;
             return Err(NotKept::Failed);
         }
         self.set(Held { events: before.events + fitting as u64, bytes: before.bytes + bytes });
         drop(changing);
+        self.failing.store(false, Relaxed);
         self.came.notify_one();
         Ok(fitting)
     }

@@ -86,7 +86,26 @@ async fn a_full_spool_answers_503_and_loses_nothing() {
     assert!(kept > 100, "{kept} of 6 KiB in 1 MiB");
     assert_eq!(spooled(&house).await.len(), kept);
     assert!(house.metrics.text().contains("result=\"full\"} 1"));
+    let file = std::fs::metadata(house.settings.ingress().unwrap().spool_path).unwrap().len();
+    assert!(file < 2 << 20, "{file} bytes for 1 MiB of clicks");
     assert_eq!(visit(&house, "/register?ref_code=nope").await.status, 200, "no click to keep");
+}
+
+#[tokio::test]
+async fn a_spool_that_cannot_be_written_is_never_said_to_have_kept_a_click() {
+    let link = format!("/register?ref_code={CODE}");
+    let away = House::at(NOWHERE, &[]).await;
+    register(&away).await;
+    away.spool_file.close().await.unwrap();
+    let answer = visit(&away, &link).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    assert!(answer.text.contains("the spool cannot be written"), "{}", answer.text);
+
+    let late = House::new(&[("CLICK_CONFIRM", "0ms")]).await;
+    register(&late).await;
+    late.spool_file.close().await.unwrap();
+    assert_eq!(visit(&late, &link).await.status, 200, "a late confirm is as good");
+    assert_eq!(late.taken(QUEUE, 1).await.1.len(), 1);
 }
 
 /// The broker is there and confirms too late for every click.
