@@ -104,6 +104,10 @@ where
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            // Some settings can be tried at start only, such as a file that others may hold.
+            if let Some(error) = error.downcast_ref::<SettingError>() {
+                return refuse(error);
+            }
             tracing::error!("{name} failed: {error:#}");
             ExitCode::FAILURE
         }

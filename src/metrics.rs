@@ -6,6 +6,7 @@ use prometheus_client::{
     metrics::{
         counter::Counter,
         family::Family,
+        gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
     },
     registry::Registry,
@@ -42,6 +43,14 @@ pub struct Metrics {
     pub passwords_hashed: Counter,
     /// Ingress: how often a domain's exports were rendered: once per change of its rates.
     pub exports_rendered: Counter,
+    /// Ingress: clicks that came to the spool, by result (`kept`, `full`, `failed`).
+    pub spooled: Family<ResultLabel, Counter>,
+    /// Ingress: clicks published from the spool.
+    pub spool_published: Counter,
+    /// Ingress: clicks that wait in the spool.
+    pub spool_events: Gauge,
+    /// Ingress: their bytes, as `SPOOL_MAX_BYTES` counts them.
+    pub spool_bytes: Gauge,
     /// Billing: attempts, by result (`delivered`, `failed`, `dead`).
     pub attempts: Family<ResultLabel, Counter>,
     /// Billing: seconds per attempt.
@@ -61,6 +70,10 @@ impl Metrics {
             published: Family::default(),
             passwords_hashed: Counter::default(),
             exports_rendered: Counter::default(),
+            spooled: Family::default(),
+            spool_published: Counter::default(),
+            spool_events: Gauge::default(),
+            spool_bytes: Gauge::default(),
             attempts: Family::default(),
             attempt_seconds: Histogram::new(exponential_buckets(0.001, 3.0, 10)),
             registry: Registry::default(),
@@ -84,6 +97,7 @@ impl Metrics {
             "Renderings of a domain's rates",
             metrics.exports_rendered.clone(),
         );
+        metrics.register_spool(&mut registry);
         registry.register("attempts", "Billing attempts by result", metrics.attempts.clone());
         registry.register(
             "attempt_seconds",
@@ -91,6 +105,14 @@ impl Metrics {
             metrics.attempt_seconds.clone(),
         );
         Self { registry, ..metrics }
+    }
+
+    fn register_spool(&self, registry: &mut Registry) {
+        registry.register("spooled", "Clicks to the spool by result", self.spooled.clone());
+        let published = self.spool_published.clone();
+        registry.register("spool_published", "Clicks published from the spool", published);
+        registry.register("spool_events", "Clicks in the spool", self.spool_events.clone());
+        registry.register("spool_bytes", "Bytes in the spool", self.spool_bytes.clone());
     }
 
     /// Counts `n` events.

@@ -9,6 +9,7 @@ mod document;
 mod exports;
 mod generates;
 mod indications;
+mod landing;
 mod link;
 mod matrix;
 mod page;
@@ -21,6 +22,7 @@ mod refusals;
 mod register;
 mod same_answer;
 mod slashes;
+mod spool;
 mod terms;
 mod today;
 mod tokens;
@@ -33,7 +35,7 @@ use referral::{
     clock::Clock,
     credentials,
     domain::Micros,
-    ingress,
+    ingress::{self, spool::Spool},
     lifecycle::Context,
     metrics::Metrics,
     ops::Readiness,
@@ -41,6 +43,7 @@ use referral::{
     store::{
         Param, Store,
         access::{NewToken, create_token, login},
+        spool::SpoolFile,
         tenants,
     },
     worker,
@@ -72,6 +75,8 @@ struct House {
     vhost: Option<String>,
     shutdown: CancellationToken,
     publisher: Publisher,
+    spool: Spool,
+    spool_file: SpoolFile,
     metrics: Arc<Metrics>,
     #[expect(dead_code, reason = "removed with the house")]
     directory: tempfile::TempDir,
@@ -100,13 +105,14 @@ impl Answer {
 }
 
 fn client() -> reqwest::Client {
+    // Fails only where another test was first.
+    drop(rustls::crypto::ring::default_provider().install_default());
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
     client.redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 impl House {
     async fn new(settings: &[(&str, &str)]) -> Self {
-        drop(rustls::crypto::ring::default_provider().install_default());
         let name = format!("test-{}", Uuid::new_v4());
         let vhost = format!("{}/api/vhosts/{name}", environment::rabbitmq_api());
         assert!(client().put(&vhost).send().await.unwrap().status().is_success());
@@ -122,7 +128,15 @@ impl House {
     async fn at(amqp: &str, settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let database = format!("sqlite://{}/t.db?mode=rwc", directory.path().display());
-        let own = [("AMQP_URL", amqp), ("DATABASE_URL", &database), ("PUBLIC_URL", "http://h")];
+        let spool = directory.path().join("spool.db").display().to_string();
+        let own = [
+            ("AMQP_URL", amqp),
+            ("DATABASE_URL", &database),
+            ("SPOOL_PATH", &spool),
+            ("PUBLIC_URL", "http://h"),
+            // So that on a slow machine only those clicks go to the spool that should.
+            ("CLICK_CONFIRM", "30s"),
+        ];
         let settings = Settings::from_pairs(own.into_iter().chain(settings.iter().copied()));
         let store = Store::connect(&settings.store().unwrap()).await.unwrap();
         let clock = Clock::fixed(Micros::parse(NOON).unwrap());
@@ -131,14 +145,24 @@ impl House {
         let shutdown = CancellationToken::new();
         let publisher = broker.publisher(shutdown.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (own, metrics) = (settings.ingress().unwrap(), Arc::new(Metrics::new("ingress")));
+        let spool_file = SpoolFile::open(&own.spool_path).await.unwrap();
+        let spool = Spool::start(
+            spool_file.clone(),
+            ingress::spool_settings(&own, broker_settings.max_message),
+            publisher.clone(),
+            metrics.clone(),
+            shutdown.clone(),
+        );
+        let spool = spool.await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let metrics = Arc::new(Metrics::new("ingress"));
         let parts = ingress::Parts {
-            settings: settings.ingress().unwrap(),
+            settings: own,
             publish_timeout: broker_settings.publish_timeout,
             message_bytes_max: broker_settings.max_message,
             store: store.clone(),
             publisher: publisher.clone(),
+            spool: spool.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
         };
@@ -162,6 +186,8 @@ impl House {
             vhost,
             shutdown,
             publisher,
+            spool,
+            spool_file,
             metrics,
             directory,
         }

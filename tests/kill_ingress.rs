@@ -61,7 +61,9 @@ async fn a_killed_ingress_loses_nothing_it_answered_and_repeats_count_once(bed: 
     let registrars = join_all((0..REGISTRARS).map(|number| register(&ingress, &seen, number)));
     tokio::join!(visitors, registrars, kill(&ingress, &seen));
 
-    ingress.into_inner().program.stop().await;
+    let mut ingress = ingress.into_inner();
+    ingress.spool_is_empty(PATIENCE).await;
+    ingress.program.stop().await;
     bed.drain(workers).await;
     let counted = async |what: &str| {
         let row = bed.store.one(&format!("SELECT COUNT(*) AS n FROM {what}"), Vec::new()).await;

@@ -58,6 +58,7 @@ set -a
 set +a
 port=$(random_port)
 export DATABASE_URL="sqlite://$state/referral.db?mode=rwc" LISTEN_ADDR=127.0.0.1:$port
+export SPOOL_PATH="$state/spool.db"
 # Guessing is what it does; the limit on that has its own tests.
 export RATE_LIMIT=off
 url=http://$LISTEN_ADDR referral=$target/debug/referral

@@ -8,6 +8,7 @@ pub mod decimal;
 pub mod event;
 pub mod ids;
 pub mod key;
+pub mod landing;
 pub mod money;
 pub mod rate;
 pub mod reason;

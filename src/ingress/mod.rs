@@ -1,15 +1,18 @@
-//! HTTP (contracts 2 and 5): the only room that knows axum.
+//! HTTP (contracts 2, 4 and 5): the only room that knows axum.
 //!
 //! The ingress reads the database and publishes events; what an event does is the workers'. It
 //! writes only its own tables: tokens, codes, programmes, rates.
 //!
 //! Reading order: [`serve`] (connections), this file (the routes), [`auth`] and [`throttle`] (who
-//! may), [`fields`] (what came), [`group`] (what is published), [`rcp`] and [`getup`] (the
-//! dialects), [`pages`] (what people see), [`events`], [`problem`] (refusals), [`openapi`] (the
-//! document).
+//! may), [`fields`] (what came), [`group`] (what is published), [`clicks`] and [`spool`] (how clicks
+//! are kept), [`visit`] (what makes them), [`rcp`], [`getup`] and [`aura`] (the dialects), [`pages`]
+//! (what people see), [`events`] and [`deliveries`] (what became of things), [`problem`] (refusals),
+//! [`openapi`] (the document).
 pub mod aura;
 pub mod auth;
+pub mod clicks;
 pub mod client;
+mod codes;
 pub mod conditional;
 pub mod deliveries;
 pub mod events;
@@ -21,7 +24,9 @@ pub mod pages;
 pub mod problem;
 pub mod rcp;
 pub mod serve;
+pub mod spool;
 pub mod throttle;
+pub mod visit;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,26 +35,29 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 use self::{
     aura::Exports,
     auth::Hashing,
+    clicks::Clicks,
     client::Client,
+    codes::Codes,
     group::{GroupSettings, Groups},
     problem::Refusal,
     rcp::pace::Pace,
+    spool::{Spool, SpoolSettings},
     throttle::Throttle,
 };
 use crate::{
     broker::{Broker, BrokerSettings, Publisher, compose::Draft},
     clock::Clock,
-    domain::EventType,
+    domain::{EventType, Micros},
     lifecycle::Context,
     metrics::Metrics,
     ops::Readiness,
     settings::{IngressSettings, SettingError, Settings},
-    store::{Store, StoreSettings},
+    store::{Store, StoreSettings, spool::SpoolFile},
 };
 
 /// CloudEvents `source` of every event that is made here.
@@ -87,6 +95,8 @@ pub struct Parts {
     pub store: Store,
     /// The way to the broker.
     pub publisher: Publisher,
+    /// Where clicks wait while it is away.
+    pub spool: Spool,
     /// The time of day.
     pub clock: Clock,
     /// What is counted.
@@ -102,6 +112,8 @@ pub struct AppParts {
     settings: IngressSettings,
     store: Store,
     groups: Groups,
+    clicks: Clicks,
+    codes: Codes,
     clock: Clock,
     throttle: Throttle,
     registrations: Pace,
@@ -120,16 +132,24 @@ impl std::ops::Deref for App {
 impl App {
     /// A new event of this type, made now, with an id of its own.
     fn draft(&self, event_type: EventType, domain: &str, client: &Client, data: Value) -> Draft {
+        let time = self.clock.now();
         Draft {
-            id: Uuid::now_v7().to_string(),
+            id: event_id(time),
             source: SOURCE.to_owned(),
             event_type,
-            time: self.clock.now(),
+            time,
             domain: domain.to_owned(),
             trace: client.trace.clone(),
             data,
         }
     }
+}
+
+/// A new id that says when it was made.
+fn event_id(now: Micros) -> String {
+    let (seconds, micros) = (now.0.div_euclid(1_000_000), now.0.rem_euclid(1_000_000));
+    let made = Timestamp::from_unix(NoContext, seconds as u64, micros as u32 * 1000);
+    Uuid::new_v7(made).to_string()
 }
 
 /// The program: waits for the database, listens, serves until it is asked to stop.
@@ -140,11 +160,22 @@ pub async fn start(settings: ProgramSettings, context: Context) -> anyhow::Resul
     let listener = TcpListener::bind(ingress.listen).await.map_err(|error| {
         anyhow::anyhow!("LISTEN_ADDR: cannot listen at {}: {error}", ingress.listen)
     })?;
-    let Some(store) = Store::open(&store, &context.shutdown).await? else { return Ok(()) };
+    let file = open_spool(&ingress).await?;
     let broker = Broker::new(broker_settings.clone());
-    // Not the program's own shutdown: what is in flight then still has to be published.
-    let publishing = CancellationToken::new();
+    // Not the program's own shutdown: what is in flight then still has to be kept and published.
+    let (spooling, publishing) = (CancellationToken::new(), CancellationToken::new());
     let publisher = broker.publisher(publishing.clone());
+    // Before the database: what waits from an earlier time needs the broker alone.
+    let spool = {
+        let settings = spool_settings(&ingress, broker_settings.max_message);
+        let (publisher, metrics) = (publisher.clone(), context.metrics.clone());
+        Spool::start(file, settings, publisher, metrics, spooling.clone()).await?
+    };
+    let Some(store) = Store::open(&store, &context.shutdown).await? else {
+        spooling.cancel();
+        spool.ended().await;
+        return Ok(());
+    };
     let ready = watch_readiness(context.ready, publisher.clone(), store.clone());
     let listening = ingress.listen;
     let parts = Parts {
@@ -153,6 +184,7 @@ pub async fn start(settings: ProgramSettings, context: Context) -> anyhow::Resul
         message_bytes_max: broker_settings.max_message,
         store,
         publisher: publisher.clone(),
+        spool: spool.clone(),
         clock: Clock::system(),
         metrics: context.metrics,
     };
@@ -169,9 +201,26 @@ pub async fn start(settings: ProgramSettings, context: Context) -> anyhow::Resul
         error = refused => Err(error.into()),
         never = ready => match never {},
     };
+    spooling.cancel();
+    spool.ended().await;
     publishing.cancel();
     publisher.ended().await;
     done
+}
+
+/// The spool's file; what is wrong with it is wrong with the setting.
+async fn open_spool(settings: &IngressSettings) -> Result<SpoolFile, SettingError> {
+    let opened = SpoolFile::open(&settings.spool_path).await;
+    opened.map_err(|error| SettingError::new("SPOOL_PATH", error.to_string()))
+}
+
+/// How the spool is bounded and published, by the ingress's and the broker's settings.
+pub fn spool_settings(settings: &IngressSettings, message_bytes_max: usize) -> SpoolSettings {
+    SpoolSettings {
+        bytes_max: settings.spool_bytes_max,
+        group_events_max: settings.group_events_max,
+        message_bytes_max,
+    }
 }
 
 /// Serves until `shutdown`; returns once everything in flight is answered.
@@ -188,8 +237,15 @@ fn router(parts: Parts) -> Router {
         publish_timeout: parts.publish_timeout,
         reply_timeout: parts.settings.reply_timeout,
     };
+    let groups = Groups::start(&parts.publisher, &groups, &parts.metrics);
     let app = App(Arc::new(AppParts {
-        groups: Groups::start(&parts.publisher, &groups, &parts.metrics),
+        clicks: Clicks {
+            groups: groups.clone(),
+            spool: parts.spool,
+            confirm: parts.settings.click_confirm,
+        },
+        codes: Codes::default(),
+        groups,
         throttle: Throttle::new(parts.settings.rate_limit),
         registrations: Pace::new(parts.settings.register_per_minute, parts.settings.rate_limit),
         hashing: Hashing::new(parts.metrics.passwords_hashed.clone()),

@@ -38,6 +38,8 @@ const BEARER: &str = "bearer";
 const PARTNER_KEY: &str = "partner_key";
 /// Where the document is.
 const DOCUMENT: &str = "/v1/openapi.json";
+/// Redirects whatever stands in its path (contract 4).
+const FORGIVING: &str = "/ref/{code}/";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -45,8 +47,8 @@ const DOCUMENT: &str = "/v1/openapi.json";
         title = "Referral pipeline",
         description = "Referral codes, daily records, programmes, registrations, invoices and statements.\n\n\
             Log in with `POST /v1/auth/token`, then send `Authorization: Bearer KEY`. A key sees and changes \
-            its own domain only. What is published is answered once the broker has confirmed it; a 503 is safe \
-            to repeat. Paths that end in a slash work without it, too.",
+            its own domain only. What is published is answered once the broker has confirmed it, a followed link \
+            once its click is on the disk at the latest; a 503 is safe to repeat. Paths that end in a slash work without it, too.",
         license(name = "MIT", identifier = "MIT"),
     ),
     servers((url = "/", description = "This server")),
@@ -173,7 +175,7 @@ fn refusals(path: &str, operation: &mut Operation) {
             .entry(status.to_string())
             .or_insert_with(|| RefOr::T(refusal(path, status, description)));
     };
-    if path.contains('{') || takes_json {
+    if (path.contains('{') && path != FORGIVING) || takes_json {
         add(400, "The path is not UTF-8, or the body is not what it says it is");
     }
     if secured {

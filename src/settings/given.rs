@@ -14,7 +14,7 @@ pub struct SettingError {
 }
 
 impl SettingError {
-    pub(super) fn new(name: &str, problem: impl Into<String>) -> Self {
+    pub(crate) fn new(name: &str, problem: impl Into<String>) -> Self {
         Self { name: name.to_owned(), problem: problem.into() }
     }
 }

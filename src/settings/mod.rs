@@ -14,7 +14,7 @@ use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 pub use given::{SettingError, Settings, parse_duration};
 pub use table::{COMMON, INGRESS, RCP, help};
 
-use crate::{broker::BrokerSettings, store::StoreSettings};
+use crate::{broker::BrokerSettings, domain::landing::Landing, store::StoreSettings};
 
 impl Settings {
     /// The broker, for a program of this name.
@@ -95,12 +95,19 @@ impl Settings {
                 SettingError::new("TRUSTED_PROXIES", format!("{proxy:?} is no address"))
             })
         });
+        let landing = self.text("LANDING_URL")?.map(|template| {
+            Landing::parse(&template)
+                .map_err(|error| SettingError::new("LANDING_URL", error.to_string()))
+        });
         let per_minute = self.int("REGISTER_PER_MINUTE", 1..=1_000_000)? as u32;
         Ok(IngressSettings {
             listen,
             public_url: public_url.trim_end_matches('/').to_owned(),
             register_url: self.http_url("REGISTER_URL")?,
             reply_timeout: self.duration("REPLY_TIMEOUT")?,
+            landing: landing.transpose()?,
+            spool_path: self.required("SPOOL_PATH")?,
+            spool_bytes_max: self.int("SPOOL_MAX_BYTES", 1 << 20..=1 << 40)?,
             click_confirm: self.duration("CLICK_CONFIRM")?,
             group_linger: Duration::from_millis(self.int("GROUP_LINGER_MS", 0..=1000)?),
             group_events_max: self.int("GROUP_MAX", 1..=1000)? as usize,
@@ -214,6 +221,12 @@ pub struct IngressSettings {
     pub public_url: String,
     /// Where `/register` sends visitors; none: the built-in page.
     pub register_url: Option<String>,
+    /// Where `/ref/CODE/` sends visitors; none: to `/register`.
+    pub landing: Option<Landing>,
+    /// The file of clicks that wait for the broker.
+    pub spool_path: String,
+    /// Most bytes of events in it.
+    pub spool_bytes_max: u64,
     /// How long register and invoice wait for the credits worker.
     pub reply_timeout: Duration,
     /// How long a click waits for the broker's confirm.

@@ -70,6 +70,11 @@ pub const SETTINGS: &[Setting] = &[
         "ingress: where /register sends visitors; not set: the built-in page",
     ),
     setting(
+        "LANDING_URL",
+        "",
+        "ingress: where /ref/CODE/ sends visitors, with {cur_from}, {cur_to} and {code} filled in; not set: /register",
+    ),
+    setting(
         "REPLY_TIMEOUT",
         "2s",
         "ingress: how long register and invoice wait for the credits worker",
@@ -77,7 +82,17 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "CLICK_CONFIRM",
         "100ms",
-        "ingress: how long a click waits for the broker before it goes to the spool; no effect until there is one",
+        "ingress: how long a click waits for the broker before it goes to the spool",
+    ),
+    setting(
+        "SPOOL_PATH",
+        "spool.db",
+        "ingress: the file of clicks that wait for the broker, this process's alone",
+    ),
+    setting(
+        "SPOOL_MAX_BYTES",
+        "1073741824",
+        "ingress: most bytes of clicks in the spool, 1 MiB to 1 TiB; an ordinary click takes about 600",
     ),
     setting(
         "GROUP_LINGER_MS",
@@ -166,7 +181,11 @@ pub const INGRESS: &[&str] = &[
     "LISTEN_ADDR",
     "PUBLIC_URL",
     "REGISTER_URL",
+    "LANDING_URL",
     "REPLY_TIMEOUT",
+    "CLICK_CONFIRM",
+    "SPOOL_PATH",
+    "SPOOL_MAX_BYTES",
     "GROUP_LINGER_MS",
     "GROUP_MAX",
     "BODY_MAX",

@@ -1,7 +1,9 @@
 //! The program `referral ingress` as somebody with a token sees it.
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::{Bed, Program, http};
+use super::{Bed, Program, eventually, http};
 
 /// Of the administrator `root`.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -50,6 +52,23 @@ impl Ingress {
         let answer = self.request(method, path, body).send().await.unwrap();
         let status = answer.status().as_u16();
         (status, answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// How many clicks wait in its spool.
+    pub async fn spooled(&self) -> Result<u64, String> {
+        let (_, metrics) = self.program.ops("/metrics").await?;
+        let line = metrics.lines().find(|line| line.starts_with("referral_spool_events{"));
+        let number = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+        number.ok_or_else(|| format!("no spool in {metrics}"))
+    }
+
+    /// Waits until all clicks have left it.
+    pub async fn spool_is_empty(&self, deadline: Duration) {
+        eventually("the spool is empty", deadline, async || match self.spooled().await? {
+            0 => Ok(()),
+            left => Err(format!("{left} clicks are left")),
+        })
+        .await;
     }
 
     /// A request that may be cut off.

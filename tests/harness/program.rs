@@ -32,7 +32,12 @@ impl Plan {
         let plan = Self { name: name.to_owned(), arguments, settings: BTreeMap::new(), directory };
         let plan =
             plan.set("LOG_FORMAT", "text").set("NO_COLOR", "1").set("OPS_ADDR", &free_address());
-        if name == "ingress" { plan.set("LISTEN_ADDR", &free_address()) } else { plan }
+        if name != "ingress" {
+            return plan;
+        }
+        // Every ingress has a spool of its own.
+        let spool = format!("spool-{}.db", short_id());
+        plan.set("LISTEN_ADDR", &free_address()).set("SPOOL_PATH", &spool)
     }
 
     /// The same with this setting.

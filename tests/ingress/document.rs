@@ -50,6 +50,7 @@ const CASES: &[Case] = &[
     Case("GET", "/register/form", "", 200),
     Case("POST", "/register/form", "email=dave%40example.com", 200),
     Case("POST", "/register/form", "email=nobody", 422),
+    Case("GET", "/ref/b4b9e071006f409d8e6d/", "", 302),
     Case("GET", "/v1/openapi.json", "", 200),
     Case("GET", "/swagger/", "", 200),
     Case("GET", "/swagger", "", 308),
@@ -145,7 +146,8 @@ async fn refusals(house: &House, seen: &mut Seen) {
         if operation.is_secured() {
             expect(house, seen, none, (name, &path, ""), 401).await;
         }
-        if operation.path.contains('{') {
+        // A link redirects whatever its code.
+        if operation.path.contains('{') && operation.statuses().contains(&400) {
             let path = operation.path_with(|_| "%ff".to_owned());
             expect(house, seen, &house.key, (name, &path, ""), 400).await;
         }

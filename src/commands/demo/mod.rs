@@ -91,7 +91,7 @@ async fn demonstrate(args: &Args, tools: &Tools, children: &mut Children) -> any
     let mut show = Show::new();
     show.heading("Starting the ingress, daily-records, credits and billing");
     let listen = listen_address(tools).await?;
-    for program in programs(listen, &receiver).await? {
+    for program in programs(listen, &receiver, &spool_path(args, tools)?).await? {
         children.start(program, &args.logs)?;
     }
     children.ready(&client).await?;
@@ -187,7 +187,20 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-async fn programs(listen: SocketAddr, receiver: &Receiver) -> anyhow::Result<[Program; 4]> {
+/// `SPOOL_PATH` if given; else beside the logs.
+fn spool_path(args: &Args, tools: &Tools) -> anyhow::Result<String> {
+    let wanted = tools.settings.ingress()?.spool_path;
+    if tools.settings.is_given("SPOOL_PATH") {
+        return Ok(wanted);
+    }
+    Ok(args.logs.with_file_name(wanted).display().to_string())
+}
+
+async fn programs(
+    listen: SocketAddr,
+    receiver: &Receiver,
+    spool_path: &str,
+) -> anyhow::Result<[Program; 4]> {
     let mut secret = [0; SECRET_BYTES];
     getrandom::fill(&mut secret).map_err(credentials::CredentialError::Randomness)?;
     let secret = format!("whsec_{}", BASE64_STANDARD.encode(secret));
@@ -202,7 +215,10 @@ async fn programs(listen: SocketAddr, receiver: &Receiver) -> anyhow::Result<[Pr
             file: "referral",
             arguments: &["ingress"],
             ops: free_address().await?.to_string(),
-            environment: vec![("LISTEN_ADDR", listen.to_string())],
+            environment: vec![
+                ("LISTEN_ADDR", listen.to_string()),
+                ("SPOOL_PATH", spool_path.to_owned()),
+            ],
         },
         worker("daily-records", free_address().await?, Vec::new()),
         worker("credits", free_address().await?, Vec::new()),

@@ -1,5 +1,6 @@
 //! The aura dialect (contract 4): links with currencies, rate exports, partner accounts.
 mod export;
+mod link;
 mod partner;
 mod rates;
 mod rendered;
@@ -11,5 +12,9 @@ use super::App;
 
 /// The dialect's routes.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(rates::routes()).merge(export::routes()).merge(partner::routes())
+    OpenApiRouter::new()
+        .merge(link::routes())
+        .merge(rates::routes())
+        .merge(export::routes())
+        .merge(partner::routes())
 }

@@ -1,0 +1,53 @@
+//! How a click is kept (contract 2): confirmed by the broker or, after `CLICK_CONFIRM` without, in the
+//! durable spool. Only then is its visitor answered.
+//!
+//! Both may come to pass; it is the same event, byte for byte, and counts once. A confirm that nobody
+//! waits for any more is awaited by the lane's own task.
+use std::{pin::pin, time::Duration};
+
+use tokio::time::timeout;
+
+use super::{
+    group::Groups,
+    problem::Refusal,
+    spool::{NotKept, Spool},
+};
+use crate::broker::{PublishError, compose::Draft};
+
+/// Keeps clicks.
+pub struct Clicks {
+    /// The way to the broker.
+    pub groups: Groups,
+    /// Where those go that it does not confirm.
+    pub spool: Spool,
+    /// `CLICK_CONFIRM`.
+    pub confirm: Duration,
+}
+
+impl Clicks {
+    /// Keeps a click; an error says that it is not, or not known to be, kept.
+    pub async fn keep(&self, draft: &Draft) -> Result<(), Refusal> {
+        if self.spool.broker_is_away() {
+            return Ok(self.spool.keep(draft).await?);
+        }
+        let mut publishing = pin!(self.groups.click(draft));
+        let failed = match timeout(self.confirm, &mut publishing).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(PublishError::TooLarge)) => return Err(PublishError::TooLarge.into()),
+            Ok(Err(_)) => true,
+            Err(_) => false,
+        };
+        self.spool.doubt_broker();
+        match self.spool.keep(draft).await {
+            // No room or no disk: a late confirm is as good.
+            Err(_) if !failed => Ok(publishing.await?),
+            kept => Ok(kept?),
+        }
+    }
+}
+
+impl From<NotKept> for Refusal {
+    fn from(error: NotKept) -> Self {
+        Self::unavailable(error.to_string())
+    }
+}
