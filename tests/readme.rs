@@ -6,7 +6,11 @@ use tokio::process::Command;
 use crate::harness::{Bed, Database, bed, environment};
 
 const ADDRESS: &str = "http://127.0.0.1:8080";
-const TOURS: [&str; 2] = ["## Tour for referral systems", "## Tour for referral programmes"];
+const TOURS: [&str; 3] = [
+    "## Tour for referral systems",
+    "## Tour for referral programmes",
+    "## Tour for exchange partners",
+];
 
 /// The shell blocks below a heading.
 fn shell(readme: &str, heading: &str) -> String {
@@ -52,6 +56,9 @@ async fn tours(bed: Arc<Bed>) {
         r#"{"acquired_credit":25.0}"#,
         r#"{"potencial_credit":25.0,"#,
         r#""acquired_credit":25.0,"signup_credit":0.0,"reward":0.0,"currency":"USD""#,
+        "<from>PMUSD</from><to>BTC</to><in>65000.5</in><out>1</out><amount>12345678901.5</amount>",
+        "<in>0.00000001</in>",
+        r#""items":{"1":{"id":1,"title":"PerfectMoney USD","commission":0.5}}"#,
         r#"{"saved_emails":["dave@example.com","erin@example.com"]}"#,
         r#"{"emails":{"dave@example.com":"alice","frank@example.com":false}}"#,
     ] {

@@ -186,7 +186,7 @@ pub const PROMISES: &[Promise] = &[
     (
         r"Only what the broker has confirmed is answered 2xx; broker away: 503 with `Retry-After`.",
         &[
-            "link::a_click_that_is_not_confirmed_is_not_answered_as_if_it_were",
+            "spool::a_click_is_answered_like_any_other_while_the_broker_is_away",
             "kill_ingress::a_killed_ingress_loses_nothing_it_answered_and_repeats_count_once",
         ],
     ),

@@ -81,7 +81,10 @@ pub const PROMISES: &[Promise] = &[
     ),
     (
         r"(so it is for every credential of contracts 2 to 5).",
-        &["tokens::ten_wrong_tokens_from_one_address_shut_that_address", "TODO:partner-keys"],
+        &[
+            "tokens::ten_wrong_tokens_from_one_address_shut_that_address",
+            "partner::ten_failed_keys_within_a_minute_are_too_many_requests",
+        ],
     ),
     (
         r"TOTP is switched on by `referral admin totp LOGIN`",
@@ -162,19 +165,24 @@ pub const PROMISES: &[Promise] = &[
     (
         r"A click is answered once the broker has confirmed it",
         &[
-            "link::a_click_that_is_not_confirmed_is_not_answered_as_if_it_were",
+            "spool::a_click_is_answered_like_any_other_while_the_broker_is_away",
             "kill_ingress::a_killed_ingress_loses_nothing_it_answered_and_repeats_count_once",
         ],
     ),
     (
         r"or, after `CLICK_CONFIRM` (100 ms) without, once it is in the ingress's durable spool, from which it is published when the broker is back",
-        &["TODO:spool"],
+        &[
+            "spool::a_click_is_answered_after_click_confirm_when_the_broker_says_nothing",
+            "spool::an_answered_click_is_never_lost_while_the_broker_is_away",
+            "spool::a_late_confirm_and_the_spool_publish_the_same_event",
+        ],
     ),
     (
         r": an answered click is never lost",
         &[
             "kill_ingress::a_killed_ingress_loses_nothing_it_answered_and_repeats_count_once",
-            "TODO:spool",
+            "spool::an_answered_click_is_never_lost_while_the_broker_is_away",
+            "spool::a_full_spool_answers_503_and_loses_nothing",
         ],
     ),
     // GET /swagger/
@@ -249,7 +257,7 @@ pub const PROMISES: &[Promise] = &[
     (
         r"`HEAD` and prefetch requests (`Sec-Purpose`, `Purpose`, `X-Moz`) are no clicks.",
         &[
-            "link::head_and_prefetch_are_no_visits",
+            "visit::head_and_prefetch_are_no_visits",
             "link::a_visit_is_one_click_of_the_codes_domain_and_nothing_else_is",
         ],
     ),
