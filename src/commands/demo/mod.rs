@@ -250,6 +250,8 @@ async fn register_referrer(tools: &Tools, user_hash: &str) -> anyhow::Result<()>
 fn addresses(show: &Show, base: &str, key: &str, referrer: &str, code: &str, children: &Children) {
     show.heading("Open");
     show.line("link", &format!("{base}/register?ref_code={code}"));
+    show.line("with currencies", &format!("{base}/ref/{code}/?cur_from=PMUSD&cur_to=BTC"));
+    show.line("interface", &format!("{base}/swagger/"));
     show.line("health", &format!("{base}/health"));
     for (name, ops, log) in children.list() {
         show.line(name, &format!("http://{ops}/ready  http://{ops}/metrics  {}", log.display()));
@@ -258,6 +260,7 @@ fn addresses(show: &Show, base: &str, key: &str, referrer: &str, code: &str, chi
     let authorization = format!("-H 'Authorization: Bearer {key}'");
     for call in [
         format!("curl {authorization} '{base}/v1/referral'"),
+        format!("curl {authorization} '{base}/v1/deliveries'"),
         format!("curl {authorization} {base}/statement/{referrer}/"),
         format!(
             "curl {authorization} -d 'user_indicator={referrer}&user_indicated=carol' \

@@ -72,7 +72,7 @@ impl Show {
     /// A line of a list: a short word and what it stands for.
     #[expect(clippy::unused_self, reason = "reads as the other lines do")]
     pub(super) fn line(&self, word: &str, text: &str) {
-        println!("   {word:<14} {text}");
+        println!("   {word:<16} {text}");
     }
 }
 
