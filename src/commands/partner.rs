@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Subcommand;
 
-use super::{Tools, admin::parse_login};
+use super::{Tools, admin::parse_login, publish::parse};
 use crate::{
     credentials,
     domain::Email,
@@ -29,13 +29,13 @@ enum Action {
         #[arg(long)]
         domain: String,
         /// The partner is the user with this e-mail
-        #[arg(long, value_parser = parse_email)]
+        #[arg(long, value_parser = parse(Email::parse))]
         email: Email,
     },
     /// Makes a key of the partner API and prints it, this once; an earlier one stops working
     Key {
         /// The partner is the user with this e-mail, who may sign up later
-        #[arg(long, value_parser = parse_email)]
+        #[arg(long, value_parser = parse(Email::parse))]
         email: Email,
         /// The domain
         #[arg(long)]
@@ -44,10 +44,6 @@ enum Action {
         #[arg(long)]
         revoke: bool,
     },
-}
-
-fn parse_email(text: &str) -> Result<Email, String> {
-    Email::parse(text).map_err(|error| error.to_string())
 }
 
 pub(super) async fn run(args: Args, tools: &Tools) -> anyhow::Result<ExitCode> {

@@ -10,14 +10,12 @@ use axum::{
     response::Response,
 };
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use uuid::Uuid;
 
 use crate::{
     broker::compose::Draft,
-    domain::{Code, Email, EventType, event::DEFAULT_DOMAIN},
+    domain::{Code, Email, EventType, event::DEFAULT_DOMAIN, key},
     ingress::{
         App,
         client::Client,
@@ -125,28 +123,25 @@ async fn register(
 fn signup(app: &App, client: &Client, domain: &str, email: &Email, code: Option<&Code>) -> Draft {
     let code = code.map(Code::as_str);
     let data = json!({
-        "user_hash": name(&["user", domain, email.key()]).to_string(),
+        "user_hash": name(&["user", domain, email.key()]),
         "email": email.spelling(),
         "code": code,
     });
     Draft {
-        id: name(&["signup", domain, email.key(), code.unwrap_or_default()]).to_string(),
+        id: name(&["signup", domain, email.key(), code.unwrap_or_default()]),
         source: SOURCE.to_owned(),
         ..app.draft(EventType::Signup, domain, client, data)
     }
 }
 
-/// A name that is a function of these texts, and tells none of them.
-fn name(texts: &[&str]) -> Uuid {
-    let mut hash = Sha256::new();
-    hash.update(b"registration page\0");
+/// A UUID that is a function of these texts, and tells none of them.
+fn name(texts: &[&str]) -> String {
+    let mut of = b"registration page\0".to_vec();
     for text in texts {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text.as_bytes());
+        of.extend((text.len() as u64).to_be_bytes());
+        of.extend(text.as_bytes());
     }
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash.finalize()[..16]);
-    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+    key::stable_id(&of)
 }
 
 /// The form once more, with what was typed and why.
@@ -195,7 +190,7 @@ mod tests {
     fn names_are_functions_of_all_their_texts_and_of_nothing_else() {
         let one = name(&["user", "shop", "a@b"]);
         assert_eq!(one, name(&["user", "shop", "a@b"]));
-        assert_eq!(one.to_string(), "1408b110-1317-82be-8f61-726ac8865383");
+        assert_eq!(one, "1408b110-1317-82be-8f61-726ac8865383");
         for other in [
             ["user", "shop", "a@c"],
             ["user", "other", "a@b"],

@@ -7,12 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    domain::{Code, Micros},
+    domain::{Code, Micros, key},
     ingress::{
         App,
         auth::Caller,
@@ -123,15 +122,12 @@ async fn register(
 /// The record of a day on which nothing has happened: shown, not stored. Its id is a function of
 /// what it is of, so that asking again gives the same.
 fn empty(domain: &Domain, code: &Code, date: String, now: Micros) -> Record {
-    let mut hash = Sha256::new();
-    hash.update(b"empty daily record\0");
-    hash.update(domain.id.to_be_bytes());
-    hash.update(code.as_str().as_bytes());
-    hash.update(date.as_bytes());
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash.finalize()[..16]);
+    let mut of = b"empty daily record\0".to_vec();
+    of.extend(domain.id.to_be_bytes());
+    of.extend(code.as_str().as_bytes());
+    of.extend(date.as_bytes());
     Record {
-        id: uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string(),
+        id: key::stable_id(&of),
         ctime: now,
         mtime: now,
         date,
