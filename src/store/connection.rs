@@ -195,6 +195,13 @@ impl Tx {
         Ok(new)
     }
 
+    /// Inserts one row into a table with a `{serial}` key; the key it was given.
+    pub async fn insert_id(&self, text: &str, params: Vec<Param>) -> Result<i64, StoreError> {
+        self.run(text, None, params).await?;
+        let row = self.one("SELECT {last id} AS id", Vec::new()).await?;
+        row.ok_or_else(|| StoreError::Refused("no id of the new row".to_owned()))?.int("id")
+    }
+
     /// Sets, in the rows of `table` named by the first `keys` columns of `rows`, all the others.
     pub async fn update(&self, table: &str, keys: usize, rows: &Rows) -> Result<(), StoreError> {
         if !rows.is_empty() {

@@ -6,7 +6,7 @@
 //! `payee` row and adds up behind it.
 use sea_orm::ConnectionTrait;
 
-use super::{Param, Row, Store, StoreError, Tx, connection::Statements};
+use super::{Param, Row, Store, StoreError, connection::Statements};
 use crate::domain::{Micros, Money};
 
 /// A way of being paid.
@@ -34,17 +34,11 @@ pub async fn add_method(
         .again(async || {
             let tx = store.begin().await?;
             let params = vec![domain_id.into(), title.into(), commission_e4.into(), now.0.into()];
-            tx.run(INSERT, None, params).await?;
-            let id = last_id(&tx).await?;
+            let id = tx.insert_id(INSERT, params).await?;
             tx.commit().await?;
             Ok(id)
         })
         .await
-}
-
-async fn last_id(tx: &Tx) -> Result<i64, StoreError> {
-    let row = tx.one("SELECT {last id} AS id", Vec::new()).await?;
-    row.ok_or_else(|| StoreError::Refused("no id of the new row".to_owned()))?.int("id")
 }
 
 /// A domain's methods, in ascending order of id.
@@ -208,8 +202,7 @@ async fn ask_once(store: &Store, wanted: &Wanted<'_>) -> Result<Asked, StoreErro
         currency.into(),
         now.0.into(),
     ];
-    tx.run(INSERT, None, params).await?;
-    let id = last_id(&tx).await?;
+    let id = tx.insert_id(INSERT, params).await?;
     tx.commit().await?;
     Ok(Asked::Taken(Payout {
         id,

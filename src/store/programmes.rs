@@ -57,10 +57,7 @@ pub async fn create(
     let id = store
         .again(async || {
             let tx = store.begin().await?;
-            tx.run(INSERT, None, params.clone()).await?;
-            let row = tx.one("SELECT {last id} AS id", Vec::new()).await?;
-            let missing = || StoreError::Refused("no id of the new programme".to_owned());
-            let id = row.ok_or_else(missing)?.int("id")?;
+            let id = tx.insert_id(INSERT, params.clone()).await?;
             tx.commit().await?;
             Ok(id)
         })

@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use crate::{
+    credentials::hex,
     domain::{Decimal, Micros, Rate, Rates},
     store::{
         Store, StoreError,
@@ -72,12 +73,7 @@ pub struct File {
 
 impl File {
     fn of(text: String) -> Self {
-        let hash = Sha256::digest(text.as_bytes());
-        let mut etag = String::from("\"");
-        for byte in &hash[..16] {
-            let _ = write!(etag, "{byte:02x}");
-        }
-        etag.push('"');
+        let etag = format!("\"{}\"", hex(&Sha256::digest(text.as_bytes())[..16]));
         Self { bytes: Bytes::from(text), etag }
     }
 }
