@@ -11,6 +11,8 @@ mod m20261122_000002_one_time_codes;
 mod m20261122_000003_remote_rcp;
 mod m20261122_000004_rates;
 mod m20261122_000005_partners;
+mod m20261126_000006_sites;
+mod m20261126_000007_letters;
 mod sql;
 
 /// All migrations, in order.
@@ -25,6 +27,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000003_remote_rcp::Migration),
             Box::new(m20261122_000004_rates::Migration),
             Box::new(m20261122_000005_partners::Migration),
+            Box::new(m20261126_000006_sites::Migration),
+            Box::new(m20261126_000007_letters::Migration),
         ]
     }
 }

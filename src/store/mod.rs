@@ -21,6 +21,7 @@ pub mod reference;
 pub mod referred;
 pub mod remote;
 pub mod rows;
+pub mod sites;
 pub mod spool;
 pub mod tenants;
 

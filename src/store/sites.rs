@@ -1,0 +1,59 @@
+//! The registry of sites (contract 3), written by the ingress.
+use super::{Row, Store, StoreError};
+use crate::domain::{Host, Micros};
+
+/// A site as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// Its name, and its user hash in events.
+    pub host: String,
+    /// The tenant.
+    pub domain_id: i64,
+    /// Whose it is.
+    pub partner_id: i64,
+    /// Its administrator's address, as it was spelled.
+    pub email: String,
+    /// The same as it is compared.
+    pub email_key: String,
+    /// Argon2id.
+    pub password_hash: String,
+    /// Raised with every password that is set.
+    pub password_version: i64,
+    /// The tariff's id in the catalogue.
+    pub tariff_id: i64,
+    /// Until when it is, or was, paid; none: it never was.
+    pub paid_until: Option<Micros>,
+    /// Whether it is paid for ever.
+    pub is_paid_forever: bool,
+    /// Since when it is blocked.
+    pub blocked: Option<Micros>,
+    /// When it was registered.
+    pub ctime: Micros,
+}
+
+/// The columns of [`read`].
+const COLUMNS: &str = "host, domain_id, partner_id, email, email_key, password_hash, \
+    password_version, tariff_id, paid_until_us, paid_forever, blocked_us, ctime_us";
+
+fn read(row: &Row) -> Result<Site, StoreError> {
+    Ok(Site {
+        host: row.text("host")?,
+        domain_id: row.int("domain_id")?,
+        partner_id: row.int("partner_id")?,
+        email: row.text("email")?,
+        email_key: row.text("email_key")?,
+        password_hash: row.text("password_hash")?,
+        password_version: row.int("password_version")?,
+        tariff_id: row.int("tariff_id")?,
+        paid_until: row.int_or_null("paid_until_us")?.map(Micros),
+        is_paid_forever: row.truth("paid_forever")?,
+        blocked: row.int_or_null("blocked_us")?.map(Micros),
+        ctime: Micros(row.int("ctime_us")?),
+    })
+}
+
+/// The site of this name.
+pub async fn by_host(store: &Store, host: &Host) -> Result<Option<Site>, StoreError> {
+    let find = format!("SELECT {COLUMNS} FROM site WHERE host = {{?}}");
+    store.one(&find, vec![host.as_str().into()]).await?.as_ref().map(read).transpose()
+}

@@ -1,0 +1,1 @@
+//! Letters (contract 3): not written yet.
