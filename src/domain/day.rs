@@ -1,6 +1,7 @@
 //! Instants and the calendar days they fall on in a domain's time zone.
 use chrono::{
-    DateTime, LocalResult, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, TimeZone as _, Utc,
+    DateTime, LocalResult, Months, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta,
+    TimeZone as _, Utc,
 };
 use chrono_tz::Tz;
 
@@ -8,12 +9,17 @@ use super::ids::Invalid;
 
 /// No clock was ever set forward by more.
 const SET_FORWARD_MOST: TimeDelta = TimeDelta::hours(24);
+/// Microseconds of 24 hours.
+pub const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// An instant: microseconds since 1970-01-01T00:00:00Z, as the database keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Micros(pub i64);
 
 impl Micros {
+    /// The last instant of the year 9999, after which RFC 3339 has no words.
+    pub const LATEST: Self = Self(253_402_300_799_999_999);
+
     /// Reads RFC 3339, any offset.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         DateTime::parse_from_rfc3339(text)
@@ -48,6 +54,21 @@ impl Micros {
     /// This instant, `ms` milliseconds later.
     pub fn plus_ms(self, ms: i64) -> Self {
         Self(self.0.saturating_add(ms.saturating_mul(1000)))
+    }
+
+    /// This instant, so many calendar months later in UTC: of a month that has no such day, its last
+    /// one. `None` beyond [`LATEST`](Self::LATEST).
+    pub fn plus_months(self, months: u32) -> Option<Self> {
+        let time = DateTime::from_timestamp_micros(self.0)?;
+        time.checked_add_months(Months::new(months))
+            .map(Self::from)
+            .filter(|it| *it <= Self::LATEST)
+    }
+
+    /// This instant, so many times 24 hours later. `None` beyond [`LATEST`](Self::LATEST).
+    pub fn plus_days(self, days: u32) -> Option<Self> {
+        let later = i64::from(days).checked_mul(DAY_US)?.checked_add(self.0);
+        later.map(Self).filter(|later| *later <= Self::LATEST)
     }
 
     /// RFC 3339 with microseconds in the zone's offset at that instant (contract 2).
@@ -234,6 +255,28 @@ mod tests {
         let time = Micros::parse("2020-05-24T21:37:44.999999Z").unwrap();
         assert_eq!(time.date_time("Europe/Moscow".parse().unwrap()), "2020-05-25 00:37:44");
         assert_eq!((time.seconds(), Micros(-1).seconds()), (1_590_356_264, -1));
+    }
+
+    #[test]
+    fn months_are_the_calendars_and_days_have_24_hours() {
+        let at = |text: &str| Micros::parse(text).unwrap();
+        for (from, months, expected) in [
+            ("2026-01-31T23:59:59.999999Z", 1, "2026-02-28T23:59:59.999999Z"),
+            ("2028-01-31T00:00:00Z", 1, "2028-02-29T00:00:00Z"),
+            ("2026-01-31T00:00:00Z", 2, "2026-03-31T00:00:00Z"),
+            ("2028-02-29T12:00:00Z", 12, "2029-02-28T12:00:00Z"),
+            ("2028-02-29T12:00:00Z", 48, "2032-02-29T12:00:00Z"),
+            ("2026-12-31T00:00:00Z", 1, "2027-01-31T00:00:00Z"),
+            ("2026-05-05T00:00:00Z", 0, "2026-05-05T00:00:00Z"),
+        ] {
+            assert_eq!(at(from).plus_months(months), Some(at(expected)), "{from} {months}");
+        }
+        let from = at("2026-03-28T12:00:00Z");
+        assert_eq!(from.plus_days(4), Some(at("2026-04-01T12:00:00Z")));
+        assert_eq!(Micros::LATEST, at("9999-12-31T23:59:59.999999Z"));
+        let late = at("9999-12-01T00:00:00Z");
+        assert_eq!((late.plus_months(1), late.plus_days(31)), (None, None));
+        assert!(late.plus_days(30).is_some() && Micros(i64::MAX).plus_months(1).is_none());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! No I/O, no clock, no randomness, no async in here; whatever depends on the time takes it as
 //! a parameter. Everything is made by parsing, so that nothing invalid can be built.
 pub mod bot;
+pub mod catalogue;
 pub mod day;
 pub mod decimal;
 pub mod event;
@@ -15,6 +16,7 @@ pub mod rate;
 pub mod reason;
 pub mod retry_after;
 
+pub use catalogue::Catalogue;
 pub use day::{Day, Micros};
 pub use decimal::Decimal;
 pub use event::{Click, Data, Event, EventType, Payment, Signup, Trace};

@@ -49,15 +49,25 @@ impl Money {
     /// `percent_e4` (a percentage with 4 decimals, as an integer) of this amount, rounded
     /// half-even to cents (contract 4).
     pub fn share(self, percent_e4: i64) -> Self {
-        const WHOLE: i128 = 1_000_000;
-        let product = i128::from(self.0) * i128::from(percent_e4);
-        let (quotient, rest) = (product / WHOLE, product % WHOLE);
-        let up = match (rest * 2).cmp(&WHOLE) {
+        self.fraction(percent_e4, 1_000_000)
+    }
+
+    /// `part`/`whole` of this amount, neither negative, rounded half-even to cents.
+    pub fn fraction(self, part: i64, whole: i64) -> Self {
+        let whole = i128::from(whole.max(1));
+        let product = i128::from(self.0) * i128::from(part);
+        let (quotient, rest) = (product / whole, product % whole);
+        let up = match (rest * 2).cmp(&whole) {
             std::cmp::Ordering::Greater => true,
             std::cmp::Ordering::Equal => quotient % 2 == 1,
             std::cmp::Ordering::Less => false,
         };
         Self(i64::try_from(quotient + i128::from(up)).unwrap_or(i64::MAX))
+    }
+
+    /// This amount less `other`, or nothing where that is more.
+    pub fn less(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0).max(0))
     }
 
     /// As a JSON number: `10.0`, `19.99` (contract 5 shows a decimal always).
@@ -160,6 +170,28 @@ mod tests {
                 expected,
                 "{minor} {percent_e4}"
             );
+        }
+    }
+
+    #[test]
+    fn fractions_round_half_even_and_differences_end_at_nothing() {
+        for (minor, part, whole, expected) in [
+            (1, 1, 2, 0),
+            (3, 1, 2, 2),
+            (5, 1, 2, 2),
+            (1, 182, 365, 0),
+            (1, 183, 365, 1),
+            (6000, 4000, 365, 65_753),
+            (7, 0, 365, 0),
+            (7, 1, 0, 7),
+            (AMOUNT_MAX_MINOR, i64::MAX, 1, i64::MAX),
+        ] {
+            let found = Money::from_minor(minor).fraction(part, whole).minor();
+            assert_eq!(found, expected, "{minor} {part} {whole}");
+        }
+        for (minor, other, expected) in [(5, 3, 2), (5, 5, 0), (3, 5, 0), (0, i64::MAX, 0)] {
+            let found = Money::from_minor(minor).less(Money::from_minor(other)).minor();
+            assert_eq!(found, expected, "{minor} {other}");
         }
     }
 
