@@ -68,7 +68,7 @@ impl Listener {
         let mut number = 0;
         self.context.ready.set("broker", false);
         while let Some(mut session) =
-            self.broker.consume(self.outbox.queue, PREFETCH, &stop).await?
+            self.broker.consume(self.outbox.hints.queue, PREFETCH, &stop).await?
         {
             number += 1;
             self.context.ready.set("broker", true);
@@ -118,7 +118,7 @@ impl Listener {
                             let publisher =
                                 parking.get_or_insert_with(|| self.broker.publisher(stop.clone()));
                             let seen = self.clock.now();
-                            let worker = self.outbox.worker;
+                            let worker = self.outbox.hints.key;
                             if !park(publisher, worker, seen, &message, &bad, stop).await {
                                 return Ok(());
                             }
@@ -139,7 +139,7 @@ impl Listener {
             let detail = format!("the message is over {bytes_max} bytes");
             return Err(Bad::new(Reason::TooLarge, detail));
         }
-        ids(self.outbox.member, &message.body)
+        ids(self.outbox.hints.member, &message.body)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a worker says of its outbox: the table, and how one item of it is attempted.
 use super::outcome::Attempt;
 use crate::{
+    broker::hints::Hints,
     domain::Micros,
     store::{Row, StoreError},
 };
@@ -11,12 +12,8 @@ use crate::{
 /// `status`, `error` and `answer`.
 #[derive(Debug)]
 pub struct Outbox {
-    /// The worker's name, as parked messages have it.
-    pub worker: &'static str,
-    /// Its queue.
-    pub queue: &'static str,
-    /// The member of a hint's JSON that holds the ids.
-    pub member: &'static str,
+    /// The worker's queue, and what the messages in it say.
+    pub hints: Hints,
     /// The table.
     pub table: &'static str,
     /// What the worker reads of a row beside `id`, `attempts` and `first_attempt_us`, with commas.

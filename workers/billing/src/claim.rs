@@ -3,7 +3,7 @@
 //!
 //! Owns the names of its tables and what is read of a row. Refuses to know how it is claimed.
 use referral::{
-    broker::topology,
+    broker::hints,
     domain::Micros,
     outbox::{Item, Outbox},
     store::{Row, StoreError},
@@ -46,9 +46,7 @@ pub struct Delivery {
 
 /// The deliveries and their attempts.
 pub const OUTBOX: Outbox = Outbox {
-    worker: "billing",
-    queue: topology::BILLING,
-    member: "deliveries",
+    hints: hints::DELIVERIES,
     table: "delivery",
     columns: "user_hash, kind, amount_minor, currency, program_id, program_name, \
         user_indicator_hash, referred_user_hash, traceparent, tracestate, created_us",
