@@ -4,7 +4,7 @@
 //! acknowledgement, publishing with confirms, request and reply, and the form of a parked message.
 //! Refuses to know what an event means, any database, and HTTP.
 //!
-//! Reading order: [`topology`], [`message`], [`outgoing`], [`connection`], [`consumer`], [`publisher`] (its task
+//! Reading order: [`topology`], [`message`], [`outgoing`], [`hints`], [`connection`], [`consumer`], [`publisher`] (its task
 //! in
 //! `dispatch` and `window`), [`parking`].
 
@@ -13,6 +13,7 @@ pub mod connection;
 pub mod consumer;
 mod dispatch;
 pub mod envelope;
+pub mod hints;
 pub mod message;
 pub mod outgoing;
 pub mod parking;

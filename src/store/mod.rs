@@ -11,6 +11,7 @@ pub mod dialect;
 mod error;
 pub mod happened;
 pub mod indications;
+pub mod letters;
 pub mod partners;
 pub mod payouts;
 pub mod programmes;

@@ -22,10 +22,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use known::User;
 use referral::{
-    broker::{
-        Outgoing, Publisher,
-        topology::{KEY_BILLING, KEY_CLICK},
-    },
+    broker::{Publisher, hints::DELIVERIES, topology::KEY_CLICK},
     clock::Clock,
     domain::{EventKey, EventType},
     store::{Store, StoreError},
@@ -35,8 +32,6 @@ use tokio_util::sync::CancellationToken;
 use transaction::Done;
 use waiting::Cursor;
 
-/// Deliveries named in one wake-up message.
-const WAKE_UP_MAX: usize = 500;
 /// A sweep takes at most this share of the time: the pause after it is as many times as long.
 const SWEEP_SHARE: u32 = 10;
 
@@ -69,7 +64,7 @@ impl Credits {
             let begun = tokio::time::Instant::now();
             match self.sweep_page(&cursor).await {
                 Ok((done, next)) => {
-                    publisher.publish_all(wake_ups(&done.deliveries)).await;
+                    publisher.publish_all(DELIVERIES.of(&done.deliveries)).await;
                     pause = if next.is_some() { Duration::ZERO } else { every };
                     cursor = next.unwrap_or_default();
                 }
@@ -112,13 +107,6 @@ impl Credits {
     }
 }
 
-fn wake_ups(deliveries: &[String]) -> Vec<Outgoing> {
-    let messages = deliveries.chunks(WAKE_UP_MAX).map(|ids| {
-        Outgoing::work(KEY_BILLING, serde_json::json!({ "deliveries": ids }).to_string())
-    });
-    messages.collect()
-}
-
 impl Worker for Credits {
     const NAME: &'static str = "credits";
 
@@ -133,7 +121,7 @@ impl Worker for Credits {
     async fn apply(&self, events: &[Placed], wanted: &[EventKey]) -> Result<Applied, StoreError> {
         let candidates = waiting::dependents(&self.store, events).await?;
         let done = self.transact(events, &candidates, wanted).await?;
-        let after_commit = wake_ups(&done.deliveries);
+        let after_commit = DELIVERIES.of(&done.deliveries);
         Ok(Applied { new: done.new, outcomes: done.outcomes, after_commit })
     }
 }
