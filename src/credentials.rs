@@ -12,6 +12,8 @@ use argon2::{
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::domain::Code;
+
 /// Bytes of randomness in a key: 160 bits.
 const KEY_BYTES: usize = 20;
 /// Longest password that is looked at, in bytes.
@@ -36,6 +38,18 @@ pub fn new_key() -> Result<String, CredentialError> {
     let mut bytes = [0u8; KEY_BYTES];
     getrandom::fill(&mut bytes).map_err(CredentialError::Randomness)?;
     Ok(hex(&bytes))
+}
+
+/// A new referral code, which nobody has.
+pub fn new_code() -> Result<Code, CredentialError> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(CredentialError::Randomness)?;
+    Ok(Code::of_random(bytes))
+}
+
+/// A new password for somebody who chose none: as strong as a key, and easy to type.
+pub fn new_password() -> Result<String, CredentialError> {
+    Ok(new_code()?.as_str().to_owned())
 }
 
 /// What is stored of a key: SHA-256, in hex.

@@ -51,6 +51,8 @@ pub struct Metrics {
     pub spool_events: Gauge,
     /// Ingress: their bytes, as `SPOOL_MAX_BYTES` counts them.
     pub spool_bytes: Gauge,
+    /// Ingress: events of sites that wait in the database for the broker.
+    pub site_events: Gauge,
     /// Billing, mail: attempts, by result (`delivered`, `failed`, `dead`).
     pub attempts: Family<ResultLabel, Counter>,
     /// Billing, mail: seconds per attempt.
@@ -74,6 +76,7 @@ impl Metrics {
             spool_published: Counter::default(),
             spool_events: Gauge::default(),
             spool_bytes: Gauge::default(),
+            site_events: Gauge::default(),
             attempts: Family::default(),
             attempt_seconds: Histogram::new(exponential_buckets(0.001, 3.0, 10)),
             registry: Registry::default(),
@@ -97,7 +100,7 @@ impl Metrics {
             "Renderings of a domain's rates",
             metrics.exports_rendered.clone(),
         );
-        metrics.register_spool(&mut registry);
+        metrics.register_waiting(&mut registry);
         registry.register("attempts", "Attempts to deliver by result", metrics.attempts.clone());
         registry.register(
             "attempt_seconds",
@@ -107,12 +110,14 @@ impl Metrics {
         Self { registry, ..metrics }
     }
 
-    fn register_spool(&self, registry: &mut Registry) {
+    fn register_waiting(&self, registry: &mut Registry) {
         registry.register("spooled", "Clicks to the spool by result", self.spooled.clone());
         let published = self.spool_published.clone();
         registry.register("spool_published", "Clicks published from the spool", published);
         registry.register("spool_events", "Clicks in the spool", self.spool_events.clone());
         registry.register("spool_bytes", "Bytes in the spool", self.spool_bytes.clone());
+        let waiting = self.site_events.clone();
+        registry.register("site_events", "Events of sites in the database", waiting);
     }
 
     /// Counts `n` events.

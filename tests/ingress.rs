@@ -27,6 +27,7 @@ mod terms;
 mod today;
 mod tokens;
 mod totp;
+mod umi;
 
 use std::{sync::Arc, time::Duration};
 

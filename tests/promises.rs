@@ -1,11 +1,12 @@
-//! Every sentence of the contract's pages on daily records (`rcp`, contract 2), on exchange partners
-//! (`aura`, contract 4), and on programmes and credits (`getup`, contract 5) has a test that proves it.
+//! Every sentence of the contract's pages on daily records (`rcp`, contract 2), on partners who register
+//! sites (`umi`, contract 3), on exchange partners (`aura`, contract 4), and on programmes and credits (`getup`, contract 5) has a test that proves it.
 //!
 //! The tables quote the pages clause by clause and name the tests, `file::test`. Here it is checked
 //! that each of those is there. Nothing is read but the sources of this repository.
 mod aura;
 mod getup;
 mod rcp;
+mod umi;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +17,7 @@ use std::{
 type Promise = (&'static str, &'static [&'static str]);
 
 fn promises() -> impl Iterator<Item = &'static Promise> {
-    rcp::PROMISES.iter().chain(aura::PROMISES).chain(getup::PROMISES)
+    rcp::PROMISES.iter().chain(umi::PROMISES).chain(aura::PROMISES).chain(getup::PROMISES)
 }
 
 /// The names of all tests of the tree, as `file::test`; a `mod.rs` is called by its directory.

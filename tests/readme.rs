@@ -6,10 +6,11 @@ use tokio::process::Command;
 use crate::harness::{Bed, Database, bed, environment};
 
 const ADDRESS: &str = "http://127.0.0.1:8080";
-const TOURS: [&str; 3] = [
+const TOURS: [&str; 4] = [
     "## Tour for referral systems",
     "## Tour for referral programmes",
     "## Tour for exchange partners",
+    "## Tour for partners who register sites",
 ];
 
 /// The shell blocks below a heading.
@@ -47,6 +48,7 @@ async fn tours(bed: Arc<Bed>) {
     let output = String::from_utf8_lossy(&told.stdout);
     let errors = String::from_utf8_lossy(&told.stderr);
     assert!(told.status.success(), "{output}\n{errors}");
+    assert!(!output.contains(r#""errors""#), "{output}");
     for answer in [
         r#""code":"b4b9e071006f409d8e6d","emails":[],"clicks":0"#,
         "You were invited",
@@ -59,6 +61,9 @@ async fn tours(bed: Arc<Bed>) {
         "<from>PMUSD</from><to>BTC</to><in>65000.5</in><out>1</out><amount>12345678901.5</amount>",
         "<in>0.00000001</in>",
         r#""items":{"1":{"id":1,"title":"PerfectMoney USD","commission":0.5}}"#,
+        r#"{"result":{"host":"flowers.example.com","login":"fay@example.com"}}"#,
+        r#"{"result":{"business":[{"id":2,"name":"Business","goods":[{"29":{"#,
+        r#"{"result":true}"#,
         r#"{"saved_emails":["dave@example.com","erin@example.com"]}"#,
         r#"{"emails":{"dave@example.com":"alice","frank@example.com":false}}"#,
     ] {

@@ -29,6 +29,7 @@ CREATE TABLE catalogue (
 /// is paid while `paid_forever` is 1 or `paid_until_us` lies ahead. Who sets a password raises
 /// `password_version`, which ends all sessions and links of the one before.
 ///
+/// `partner.referral_code` is what the partner's registrations come with: a code of its e-mail.
 /// `purchase.id` is the payment event's id. `registered_host` is the host where the purchase came
 /// with the registration, which there is one of at most.
 const SITES: &str = "
@@ -63,19 +64,20 @@ CREATE TABLE purchase (
     UNIQUE (partner_id, request_id)
 ) {table};
 CREATE INDEX purchase_of_site ON purchase (host, ctime_us);
+
+ALTER TABLE partner ADD COLUMN referral_code {name:20};
 ";
 
-/// An event is put here in the transaction of the site's row that it tells of, and published from
-/// here until the broker has confirmed it.
+/// An event is put here in the transaction of the site's row that it tells of, and removed once the
+/// broker has confirmed it.
 const EVENTS: &str = "
 CREATE TABLE site_event (
     id {name:36} NOT NULL PRIMARY KEY,
     event_type {name:32} NOT NULL,
     event {text} NOT NULL,
-    ctime_us {int} NOT NULL,
-    published_us {int}
+    ctime_us {int} NOT NULL
 ) {table};
-CREATE INDEX site_event_unpublished ON site_event (published_us, ctime_us);
+CREATE INDEX site_event_by_age ON site_event (ctime_us);
 ";
 
 /// A session is of the password that it began with.

@@ -9,7 +9,10 @@ use super::{Tools, admin::parse_login, publish::parse};
 use crate::{
     credentials,
     domain::Email,
-    store::{StoreError, partners},
+    store::{
+        StoreError,
+        partners::{self, NewPartner},
+    },
 };
 
 #[derive(Debug, clap::Args)]
@@ -52,8 +55,15 @@ pub(super) async fn run(args: Args, tools: &Tools) -> anyhow::Result<ExitCode> {
         Action::Create { login, domain, email } => {
             let domain_id = tools.domain(&store, &domain).await?.id;
             let code = credentials::new_key()?;
-            let code_hash = credentials::key_hash(&code);
-            match partners::create(&store, domain_id, &login, &email, &code_hash, now).await {
+            let partner = NewPartner {
+                domain_id,
+                login: &login,
+                email: &email,
+                code_hash: &credentials::key_hash(&code),
+                referral_code: &credentials::new_code()?,
+                now,
+            };
+            match partners::create(&store, &partner).await {
                 Ok(()) => println!("{login}\t{code}"),
                 Err(StoreError::Taken(_)) => bail!("there is a partner {login:?} already"),
                 Err(error) => return Err(error.into()),

@@ -37,8 +37,6 @@ impl Code {
     /// The code that every user gets with their signup (contract 1). A function of the user
     /// alone, so that it does not depend on which worker handles the signup, or how often.
     pub fn of_user(domain_id: i64, user: &UserHash) -> Self {
-        const ALPHABET: &[u8; 62] =
-            b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         let mut hash = Sha256::new();
         hash.update(b"referral code of user\0");
         hash.update(domain_id.to_be_bytes());
@@ -46,7 +44,14 @@ impl Code {
         let digest = hash.finalize();
         let mut number = [0u8; 16];
         number.copy_from_slice(&digest[..16]);
-        let mut rest = u128::from_be_bytes(number);
+        Self::of_random(number)
+    }
+
+    /// A code made of these bytes, which should be random.
+    pub fn of_random(bytes: [u8; 16]) -> Self {
+        const ALPHABET: &[u8; 62] =
+            b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let mut rest = u128::from_be_bytes(bytes);
         let text = (0..CODE_CHARS)
             .map(|_| {
                 let digit = (rest % 62) as usize;

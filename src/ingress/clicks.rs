@@ -30,7 +30,7 @@ impl Clicks {
         if self.spool.broker_is_away() {
             return Ok(self.spool.keep(draft).await?);
         }
-        let mut publishing = pin!(self.groups.click(draft));
+        let mut publishing = pin!(self.groups.publish(draft));
         let failed = match timeout(self.confirm, &mut publishing).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(PublishError::TooLarge)) => return Err(PublishError::TooLarge.into()),

@@ -49,6 +49,15 @@ impl FromRequest<App> for Fields {
     }
 }
 
+/// The body of a call that takes a form alone.
+pub async fn form(request: Request, app: &App) -> Result<Fields, Refusal> {
+    if is_json(request.headers()) != Ok(Some(false)) {
+        let detail = "the body must be application/x-www-form-urlencoded";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    Ok(Fields::of_form(&body(request, app.settings.body_bytes_max).await?))
+}
+
 /// The body of a call that takes JSON alone, of at most so many bytes.
 pub async fn json_body(request: Request, bytes_max: usize) -> Result<Bytes, Refusal> {
     if is_json(request.headers())? == Some(false) {
@@ -130,6 +139,10 @@ impl Fields {
         }
         if text.contains('\0') {
             return Err(Refusal::field(name, "must not contain U+0000"));
+        }
+        // What bytes become that are no UTF-8; nobody means it.
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(Refusal::field(name, "must be UTF-8, without U+FFFD"));
         }
         Ok(Some(text.clone()).filter(|text| !text.is_empty()))
     }
@@ -295,6 +308,8 @@ mod tests {
     #[test]
     fn what_is_refused_is_named() {
         let fields = json(r#"{"a":"x","b":1e309,"c":[1],"d":1.5,"e":true,"f":"\u0000"}"#);
+        let no_utf8 = Fields::of_form(b"h=%ff%40b").email("h").unwrap_err();
+        assert!(no_utf8.detail.starts_with("h: must be UTF-8"), "{}", no_utf8.detail);
         let refusals = [
             ("a", fields.money("a").err()),
             ("a", fields.email("a").err()),
@@ -321,5 +336,22 @@ mod tests {
             let refusal = Fields::of_json(body.as_bytes()).unwrap_err();
             assert_eq!(refusal.status, StatusCode::BAD_REQUEST, "{body}");
         }
+    }
+
+    #[test]
+    fn only_a_form_is_a_form() {
+        for (kind, expected) in [
+            ("application/x-www-form-urlencoded", true),
+            ("Application/X-WWW-Form-URLencoded; charset=utf-8", true),
+            ("application/json", false),
+            ("multipart/form-data; boundary=x", false),
+            ("text/plain", false),
+            ("", false),
+        ] {
+            let headers = [(header::CONTENT_TYPE, kind.parse().unwrap())];
+            let told = is_json(&HeaderMap::from_iter(headers));
+            assert_eq!(told == Ok(Some(false)), expected, "{kind}");
+        }
+        assert_eq!(is_json(&HeaderMap::new()), Ok(None));
     }
 }

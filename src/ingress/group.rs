@@ -77,6 +77,7 @@ pub struct Groups {
     signup: Lane,
     signup_unanswered: Lane,
     payment: Lane,
+    payment_unanswered: Lane,
 }
 
 #[derive(Clone)]
@@ -101,17 +102,28 @@ impl Groups {
             signup: lane(EventType::Signup, reply),
             signup_unanswered: lane(EventType::Signup, None),
             payment: lane(EventType::Payment, reply),
+            payment_unanswered: lane(EventType::Payment, None),
         }
     }
 
-    /// Publishes a click; `Ok` only on the broker's confirm.
-    pub async fn click(&self, draft: &Draft) -> Result<(), PublishError> {
-        self.click.pass(draft).await.map(|_| ())
+    /// Publishes an event whose outcome nobody waits for; `Ok` only on the broker's confirm.
+    pub async fn publish(&self, draft: &Draft) -> Result<(), PublishError> {
+        self.publish_json(draft.event_type, &draft.id, draft.to_json()).await
     }
 
-    /// Publishes a signup whose outcome nobody waits for; `Ok` only on the broker's confirm.
-    pub async fn signup(&self, draft: &Draft) -> Result<(), PublishError> {
-        self.signup_unanswered.pass(draft).await.map(|_| ())
+    /// The same with an event that was written before, in the JSON format.
+    pub async fn publish_json(
+        &self,
+        event_type: EventType,
+        id: &str,
+        json: String,
+    ) -> Result<(), PublishError> {
+        let lane = match event_type {
+            EventType::Click => &self.click,
+            EventType::Signup => &self.signup_unanswered,
+            EventType::Payment => &self.payment_unanswered,
+        };
+        lane.pass(id, json).await.map(|_| ())
     }
 
     /// Publishes a signup or payment and waits for the credits worker; `Ok(None)`: confirmed, but
@@ -122,7 +134,7 @@ impl Groups {
             EventType::Signup => &self.signup,
             EventType::Click => &self.click,
         };
-        lane.pass(draft).await
+        lane.pass(&draft.id, draft.to_json()).await
     }
 }
 
@@ -134,9 +146,9 @@ fn patience(settings: &GroupSettings, reply: Option<Duration>) -> Duration {
 }
 
 impl Lane {
-    async fn pass(&self, draft: &Draft) -> Answer {
+    async fn pass(&self, id: &str, json: String) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { id: draft.id.clone(), json: draft.to_json(), answer };
+        let waiting = Waiting { id: id.to_owned(), json, answer };
         let ended = || PublishError::Unavailable("the ingress is stopping".to_owned());
         let passing = async {
             self.queue.send(waiting).await.map_err(|_| ended())?;

@@ -1,12 +1,12 @@
-//! HTTP (contracts 2, 4 and 5): the only room that knows axum.
+//! HTTP (contracts 2 to 5): the only room that knows axum.
 //!
 //! The ingress reads the database and publishes events; what an event does is the workers'. It
-//! writes only its own tables: tokens, codes, programmes, rates.
+//! writes only its own tables: tokens, codes, programmes, rates, payouts, sites.
 //!
 //! Reading order: [`serve`] (connections), this file (the routes), [`auth`] and [`throttle`] (who
 //! may), [`fields`] (what came), [`group`] (what is published), [`clicks`] and [`spool`] (how clicks
-//! are kept), [`visit`] (what makes them), [`rcp`], [`getup`] and [`aura`] (the dialects), [`pages`]
-//! (what people see), [`events`] and [`deliveries`] (what became of things), [`problem`] (refusals),
+//! are kept), [`visit`] (what makes them), [`rcp`], [`getup`], [`aura`] and [`umi`] (the dialects),
+//! [`pages`] (what people see), [`events`] and [`deliveries`] (what became of things), [`problem`] (refusals),
 //! [`openapi`] (the document).
 pub mod aura;
 pub mod auth;
@@ -26,6 +26,7 @@ pub mod rcp;
 pub mod serve;
 pub mod spool;
 pub mod throttle;
+pub mod umi;
 pub mod visit;
 
 use std::{sync::Arc, time::Duration};
@@ -33,7 +34,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{Router, middleware};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -57,7 +58,7 @@ use crate::{
     metrics::Metrics,
     ops::Readiness,
     settings::{IngressSettings, SettingError, Settings},
-    store::{Store, StoreSettings, spool::SpoolFile},
+    store::{Store, StoreSettings, catalogues::Catalogues, spool::SpoolFile},
 };
 
 /// CloudEvents `source` of every event that is made here.
@@ -119,6 +120,11 @@ pub struct AppParts {
     registrations: Pace,
     hashing: Hashing,
     exports: Exports,
+    catalogues: Catalogues,
+    publisher: Publisher,
+    /// What is still to be done for calls that are answered.
+    tasks: TaskTracker,
+    metrics: Arc<Metrics>,
 }
 
 impl std::ops::Deref for App {
@@ -226,10 +232,16 @@ pub fn spool_settings(settings: &IngressSettings, message_bytes_max: usize) -> S
 /// Serves until `shutdown`; returns once everything in flight is answered.
 pub async fn run(listener: TcpListener, parts: Parts, shutdown: CancellationToken) {
     let connections_max = parts.settings.connections_max;
-    serve::serve(listener, router(parts), connections_max, &shutdown).await;
+    let app = app(parts);
+    let sweeping = tokio::spawn(umi::relay::run(app.clone(), shutdown.clone()));
+    serve::serve(listener, router(app.clone()), connections_max, &shutdown).await;
+    app.tasks.close();
+    app.tasks.wait().await;
+    // Ended by the same token.
+    let _ = sweeping.await;
 }
 
-fn router(parts: Parts) -> Router {
+fn app(parts: Parts) -> App {
     let groups = GroupSettings {
         linger: parts.settings.group_linger,
         events_max: parts.settings.group_events_max,
@@ -238,7 +250,7 @@ fn router(parts: Parts) -> Router {
         reply_timeout: parts.settings.reply_timeout,
     };
     let groups = Groups::start(&parts.publisher, &groups, &parts.metrics);
-    let app = App(Arc::new(AppParts {
+    App(Arc::new(AppParts {
         clicks: Clicks {
             groups: groups.clone(),
             spool: parts.spool,
@@ -250,10 +262,17 @@ fn router(parts: Parts) -> Router {
         registrations: Pace::new(parts.settings.register_per_minute, parts.settings.rate_limit),
         hashing: Hashing::new(parts.metrics.passwords_hashed.clone()),
         exports: Exports::new(parts.metrics.exports_rendered.clone()),
+        catalogues: Catalogues::default(),
+        publisher: parts.publisher,
+        tasks: TaskTracker::new(),
+        metrics: parts.metrics,
         settings: parts.settings,
         store: parts.store,
         clock: parts.clock,
-    }));
+    }))
+}
+
+fn router(app: App) -> Router {
     let (routes, _) = documented().split_for_parts();
     routes
         .fallback(async || Refusal::not_found("there is nothing at this path"))
@@ -269,6 +288,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(rcp::routes())
         .merge(getup::routes())
         .merge(aura::routes())
+        .merge(umi::routes())
         .merge(events::routes())
         .merge(deliveries::routes())
         .merge(openapi::routes())

@@ -29,7 +29,7 @@ use utoipa_axum::{router::OpenApiRouter, router::UtoipaMethodRouter, routes};
 
 use super::{
     App,
-    problem::{InPath, Plain, Problem, Refusal},
+    problem::{Dialect, InPath, Plain, Problem, Refusal},
 };
 
 /// Name of the security scheme of everything but logging in and the partner API.
@@ -54,6 +54,7 @@ const FORGIVING: &str = "/ref/{code}/";
     servers((url = "/", description = "This server")),
     tags(
         (name = "rcp", description = "Daily referral records, tokens, the referral link"),
+        (name = "umi", description = "Registration and payment of sites by partners; the client's page"),
         (name = "getup", description = "Programmes, registration, invoices, statements"),
         (name = "aura", description = "Links with currencies, rate exports, partner accounts"),
         (name = "billing", description = "What billing was told, or is to be told, of credits"),
@@ -183,7 +184,8 @@ fn refusals(path: &str, operation: &mut Operation) {
         add(429, "10 failures within a minute: try again after `Retry-After` seconds");
         add(503, "Database or broker are away: safe to repeat");
     }
-    if has_body {
+    // The UMI dialect says these in an answer of 200 (contract 3), and the rest by itself.
+    if has_body && Dialect::of(path) != Dialect::Umi {
         add(408, "The body took over 10 s");
         add(413, "The body is over `BODY_MAX` bytes");
         add(415, "The body is neither JSON nor a form");
@@ -203,7 +205,7 @@ fn refusals(path: &str, operation: &mut Operation) {
 
 /// A refusal in the words of the path's dialect.
 fn refusal(path: &str, status: u16, description: &str) -> Answer {
-    let (kind, name, example) = if super::problem::is_problem(path) {
+    let (kind, name, example) = if Dialect::of(path) == Dialect::Problem {
         let title = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
         let example = title.map(|title| {
             json!({"type": "about:blank", "title": title, "status": status, "detail": description})

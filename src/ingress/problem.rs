@@ -15,6 +15,7 @@ use axum::{
 use serde::{Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
+use super::umi;
 use crate::{broker::PublishError, credentials::CredentialError, store::StoreError};
 
 /// How long a caller is asked to wait for broker or database, in seconds.
@@ -145,9 +146,46 @@ pub struct Plain<'a> {
     error: &'a str,
 }
 
-/// Whether refusals of this path are problem documents.
-pub fn is_problem(path: &str) -> bool {
-    path.starts_with("/v1/")
+/// In whose words a path's refusals are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// `/v1`: problem documents.
+    Problem,
+    /// Contract 3.
+    Umi,
+    /// Contract 5, and all the rest.
+    Plain,
+}
+
+impl Dialect {
+    /// By the path.
+    pub fn of(path: &str) -> Self {
+        match path {
+            path if path.starts_with("/v1/") => Self::Problem,
+            path if umi::is_umi(path) => Self::Umi,
+            _ => Self::Plain,
+        }
+    }
+
+    /// A refusal's body and status; headers that it has of its own are added.
+    fn say(self, refusal: &Refusal) -> Response {
+        let (status, detail) = (refusal.status, &refusal.detail);
+        match self {
+            Self::Umi => umi::answer::refused(refusal),
+            Self::Plain => (status, Json(Plain { error: detail })).into_response(),
+            Self::Problem => {
+                let problem = Problem {
+                    r#type: "about:blank",
+                    title: status.canonical_reason().unwrap_or_default(),
+                    status: status.as_u16(),
+                    detail,
+                    field: refusal.field.as_deref(),
+                };
+                let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+                (status, kind, Json(problem)).into_response()
+            }
+        }
+    }
 }
 
 /// The one member of a path, percent-decoded; or, as a tuple, all of several.
@@ -166,7 +204,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for InPath<
 
 /// Middleware: gives every refusal its body.
 pub async fn render(request: Request, next: Next) -> Response {
-    let is_problem = is_problem(request.uri().path());
+    let dialect = Dialect::of(request.uri().path());
     let mut response = next.run(request).await;
     let status = response.status();
     let refusal = response.extensions_mut().remove::<Refusal>();
@@ -177,28 +215,11 @@ pub async fn render(request: Request, next: Next) -> Response {
         }
         None => return response,
     };
-    let mut rendered = if is_problem {
-        Json(Problem {
-            r#type: "about:blank",
-            title: status.canonical_reason().unwrap_or_default(),
-            status: status.as_u16(),
-            detail: &refusal.detail,
-            field: refusal.field.as_deref(),
-        })
-        .into_response()
-    } else {
-        Json(Plain { error: &refusal.detail }).into_response()
-    };
-    *rendered.status_mut() = status;
-    let headers = rendered.headers_mut();
+    let mut said = dialect.say(&refusal);
     for (name, value) in response.headers() {
         if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {
-            headers.insert(name, value.clone());
+            said.headers_mut().insert(name, value.clone());
         }
     }
-    if is_problem {
-        let kind = HeaderValue::from_static("application/problem+json");
-        headers.insert(header::CONTENT_TYPE, kind);
-    }
-    rendered
+    said
 }

@@ -1,5 +1,7 @@
 //! Referral codes (contract 2): registered ones, and those that users were given at signup.
-use super::{Param, Row, Store, StoreError};
+use sea_orm::ConnectionTrait;
+
+use super::{Param, Row, Store, StoreError, connection::Statements};
 use crate::domain::{Code, Email, Micros};
 
 /// What registering a code came to.
@@ -23,22 +25,12 @@ pub async fn register(
     program_id: Option<i64>,
     now: Micros,
 ) -> Result<Registered, StoreError> {
-    const INSERT: &str = "INSERT INTO code (code, domain_id, email, email_key, program_id, \
-        ctime_us) VALUES ({?}, {?}, {?}, {?}, {?}, {?})";
     const SET_PROGRAMME: &str = "UPDATE code SET program_id = {?} WHERE code = {?}";
     if is_anothers_own(store, domain_id, code, email).await? {
         return Ok(Registered::Taken);
     }
-    let params = vec![
-        code.as_str().into(),
-        domain_id.into(),
-        email.spelling().into(),
-        email.key().into(),
-        program_id.into(),
-        now.0.into(),
-    ];
-    match store.run(INSERT, None, params).await {
-        Ok(_) => return Ok(Registered::New),
+    match insert(store, domain_id, code, email, program_id, now).await {
+        Ok(()) => return Ok(Registered::New),
         Err(StoreError::Taken(_)) => {}
         Err(error) => return Err(error),
     }
@@ -52,6 +44,28 @@ pub async fn register(
         store.run(SET_PROGRAMME, None, params).await?;
     }
     Ok(Registered::Again)
+}
+
+/// Adds a code; [`StoreError::Taken`] where somebody registered it.
+pub(super) async fn insert<C: ConnectionTrait>(
+    on: &Statements<C>,
+    domain_id: i64,
+    code: &Code,
+    email: &Email,
+    program_id: Option<i64>,
+    now: Micros,
+) -> Result<(), StoreError> {
+    const INSERT: &str = "INSERT INTO code (code, domain_id, email, email_key, program_id, \
+        ctime_us) VALUES ({?}, {?}, {?}, {?}, {?}, {?})";
+    let params = vec![
+        code.as_str().into(),
+        domain_id.into(),
+        email.spelling().into(),
+        email.key().into(),
+        program_id.into(),
+        now.0.into(),
+    ];
+    on.run(INSERT, None, params).await.map(|_| ())
 }
 
 /// Whether the code is the own code of a user who is not the one with this e-mail.

@@ -19,6 +19,9 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Tries of one transaction that others' locks got in the way of.
 const AGAIN_TRIES_MAX: u32 = 20;
+/// Tries of one transaction whose connection was lost, and the pause between them.
+const LOST_TRIES_MAX: u32 = 4;
+const LOST_PAUSE: Duration = Duration::from_millis(250);
 
 /// How to reach the database.
 #[derive(Clone)]
@@ -167,6 +170,25 @@ impl Store {
             }
         }
         work().await
+    }
+
+    /// The same, and again also after the connection was lost, when nobody knows whether the commit was
+    /// made: for work that finds what an earlier try of it left.
+    pub async fn again_if_lost<T, W, F>(&self, work: W) -> Result<T, StoreError>
+    where
+        W: Fn() -> F,
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        for _ in 1..LOST_TRIES_MAX {
+            match self.again(&work).await {
+                Err(StoreError::Unavailable(error)) => {
+                    tracing::debug!(error, "transaction run again, as its connection was lost");
+                    tokio::time::sleep(LOST_PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+        self.again(&work).await
     }
 }
 

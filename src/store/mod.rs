@@ -4,6 +4,7 @@
 //! worker and the ingress hold one [`Store`]; it is cheap to clone.
 pub mod access;
 pub mod accounts;
+pub mod catalogues;
 pub mod codes;
 mod connection;
 pub mod deliveries;
@@ -20,8 +21,10 @@ pub mod rates;
 pub mod records;
 pub mod reference;
 pub mod referred;
+pub mod registry;
 pub mod remote;
 pub mod rows;
+pub mod site_events;
 pub mod sites;
 pub mod spool;
 pub mod tenants;

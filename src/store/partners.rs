@@ -1,34 +1,114 @@
 //! Partners: their logins (contract 3), their keys, and who a key stands for (contract 4). Written by
 //! the operator's commands, read by the ingress.
 //!
-//! Only hashes are kept; this file never sees a code or a key. A partner is the user with that e-mail;
+//! Only hashes are kept; this file never sees a partner's code or a key. A partner is the user with that e-mail;
 //! a key may be made before that user is there.
 use super::{
-    Row, Store, StoreError,
+    Row, Store, StoreError, codes,
     reference::{self, Domain},
 };
-use crate::domain::{Email, Micros};
+use crate::domain::{Code, Email, Micros};
+
+/// A partner that is to be made.
+pub struct NewPartner<'a> {
+    /// The tenant.
+    pub domain_id: i64,
+    /// No other partner's, in whichever domain.
+    pub login: &'a str,
+    /// The partner is the user with this e-mail.
+    pub email: &'a Email,
+    /// Of the code that the partner calls with.
+    pub code_hash: &'a str,
+    /// What its registrations come with, until that user is there and after; nobody's so far.
+    pub referral_code: &'a Code,
+    /// When.
+    pub now: Micros,
+}
 
 /// Makes a partner; [`StoreError::Taken`] where the login is, in whichever domain.
-pub async fn create(
-    store: &Store,
-    domain_id: i64,
-    login: &str,
-    email: &Email,
-    code_hash: &str,
-    now: Micros,
-) -> Result<(), StoreError> {
+pub async fn create(store: &Store, partner: &NewPartner<'_>) -> Result<(), StoreError> {
     const INSERT: &str = "INSERT INTO partner (domain_id, login, email, email_key, code_hash, \
-        ctime_us) VALUES ({?}, {?}, {?}, {?}, {?}, {?})";
-    let params = vec![
-        domain_id.into(),
-        login.into(),
-        email.spelling().into(),
-        email.key().into(),
-        code_hash.into(),
-        now.0.into(),
-    ];
-    store.run(INSERT, None, params).await.map(|_| ())
+        referral_code, ctime_us) VALUES ({?}, {?}, {?}, {?}, {?}, {?}, {?})";
+    let NewPartner { domain_id, login, email, code_hash, referral_code, now } = partner;
+    let params = || {
+        vec![
+            (*domain_id).into(),
+            (*login).into(),
+            email.spelling().into(),
+            email.key().into(),
+            (*code_hash).into(),
+            referral_code.as_str().into(),
+            now.0.into(),
+        ]
+    };
+    store
+        .again(async || {
+            let tx = store.begin().await?;
+            tx.run(INSERT, None, params()).await?;
+            codes::insert(&tx, *domain_id, referral_code, email, None, *now).await?;
+            tx.commit().await
+        })
+        .await
+}
+
+/// Who calls the UMI dialect.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The partner's key in other tables.
+    pub id: i64,
+    /// The tenant.
+    pub domain: Domain,
+    /// Of the partner's code, to be compared in constant time.
+    pub code_hash: String,
+    /// What its registrations come with; none: the partner is of an earlier time.
+    pub referral_code: Option<Code>,
+    email: Email,
+}
+
+/// The partner with this login.
+pub async fn by_login(store: &Store, login: &str) -> Result<Option<Caller>, StoreError> {
+    const FIND: &str = "SELECT p.id AS partner_id, p.code_hash AS code_hash, p.email AS email, \
+        p.referral_code AS referral_code, d.id AS id, d.name AS name, d.timezone AS timezone, \
+        d.currency AS currency FROM partner p JOIN domain d ON d.id = p.domain_id \
+        WHERE p.login = {?} AND p.code_hash IS NOT NULL";
+    let Some(row) = store.one(FIND, vec![login.into()]).await? else { return Ok(None) };
+    let broken = |what: &str| StoreError::Broken(format!("partner.{what} is none"));
+    let code = row.text_or_null("referral_code")?;
+    Ok(Some(Caller {
+        id: row.int("partner_id")?,
+        domain: reference::domain(&row)?,
+        code_hash: row.text("code_hash")?,
+        referral_code: code
+            .map(|code| Code::parse(&code).map_err(|_| broken("referral_code")))
+            .transpose()?,
+        email: Email::parse(&row.text("email")?).map_err(|_| broken("email"))?,
+    }))
+}
+
+/// Gives a partner of an earlier time a code to refer with; the one that it has then.
+pub async fn give_code(
+    store: &Store,
+    partner: &Caller,
+    code: &Code,
+    now: Micros,
+) -> Result<Code, StoreError> {
+    const LOCK: &str = "SELECT referral_code FROM partner WHERE id = {?} {for update}";
+    const SET: &str = "UPDATE partner SET referral_code = {?} WHERE id = {?}";
+    store
+        .again(async || {
+            let tx = store.begin().await?;
+            let row = tx.one(LOCK, vec![partner.id.into()]).await?;
+            let has = row.map(|row| row.text_or_null("referral_code")).transpose()?.flatten();
+            if let Some(Ok(code)) = has.as_deref().map(Code::parse) {
+                tx.rollback().await?;
+                return Ok(code);
+            }
+            codes::insert(&tx, partner.domain.id, code, &partner.email, None, now).await?;
+            tx.run(SET, None, vec![code.as_str().into(), partner.id.into()]).await?;
+            tx.commit().await?;
+            Ok(code.clone())
+        })
+        .await
 }
 
 /// Gives the person with this e-mail a key; the one they had stops working at once.

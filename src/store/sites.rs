@@ -1,5 +1,5 @@
 //! The registry of sites (contract 3), written by the ingress.
-use super::{Row, Store, StoreError};
+use super::{Row, Store, StoreError, Tx};
 use crate::domain::{Host, Micros};
 
 /// A site as it stands.
@@ -56,4 +56,58 @@ fn read(row: &Row) -> Result<Site, StoreError> {
 pub async fn by_host(store: &Store, host: &Host) -> Result<Option<Site>, StoreError> {
     let find = format!("SELECT {COLUMNS} FROM site WHERE host = {{?}}");
     store.one(&find, vec![host.as_str().into()]).await?.as_ref().map(read).transpose()
+}
+
+/// The same in a transaction, locked until its end.
+pub(super) async fn lock(tx: &Tx, host: &Host) -> Result<Option<Site>, StoreError> {
+    let find = format!("SELECT {COLUMNS} FROM site WHERE host = {{?}} {{for update}}");
+    tx.one(&find, vec![host.as_str().into()]).await?.as_ref().map(read).transpose()
+}
+
+/// Adds a site; [`StoreError::Taken`] where the host is.
+pub(super) async fn insert(tx: &Tx, site: &Site) -> Result<(), StoreError> {
+    let insert = format!(
+        "INSERT INTO site ({COLUMNS}) VALUES \
+        ({{?}}, {{?}}, {{?}}, {{?}}, {{?}}, {{?}}, {{?}}, {{?}}, {{?}}, {{?}}, {{?}}, {{?}})"
+    );
+    let params = vec![
+        site.host.as_str().into(),
+        site.domain_id.into(),
+        site.partner_id.into(),
+        site.email.as_str().into(),
+        site.email_key.as_str().into(),
+        site.password_hash.as_str().into(),
+        site.password_version.into(),
+        site.tariff_id.into(),
+        site.paid_until.map(|until| until.0).into(),
+        i64::from(site.is_paid_forever).into(),
+        site.blocked.map(|since| since.0).into(),
+        site.ctime.0.into(),
+    ];
+    tx.run(&insert, None, params).await.map(|_| ())
+}
+
+/// Blocks a partner's site, or ends that; false where the partner has no such site. The first time
+/// stands.
+pub async fn set_blocked(
+    store: &Store,
+    partner_id: i64,
+    host: &Host,
+    blocked: Option<Micros>,
+) -> Result<bool, StoreError> {
+    const BLOCK: &str = "UPDATE site SET blocked_us = COALESCE(blocked_us, {?}) \
+        WHERE host = {?} AND partner_id = {?}";
+    const UNBLOCK: &str = "UPDATE site SET blocked_us = NULL WHERE host = {?} AND partner_id = {?}";
+    let site = || vec![host.as_str().into(), partner_id.into()];
+    store
+        .again(async || match blocked {
+            Some(now) => {
+                let params = std::iter::once(now.0.into()).chain(site()).collect();
+                store.run(BLOCK, None, params).await
+            }
+            None => store.run(UNBLOCK, None, site()).await,
+        })
+        .await?;
+    // MySQL counts changed rows, not found ones.
+    Ok(by_host(store, host).await?.is_some_and(|site| site.partner_id == partner_id))
 }

@@ -86,6 +86,9 @@ const CASES: &[Case] = &[
     Case("GET", "/statement/alice/", "", 200),
     Case("GET", "/statement/nobody/", "", 404),
     Case("GET", "/service/partner/api.php", "", 200),
+    Case("POST", "/partnerapi.php", "host=shop.example.com", 200),
+    Case("GET", "/goods.php", "", 200),
+    Case("POST", "/goods.php", "", 200),
 ];
 
 fn method(name: &str) -> Method {
@@ -122,6 +125,8 @@ fn body(operation: &Operation) -> &'static str {
     match (operation.has_body(), operation.takes_json()) {
         (false, _) => "",
         (true, true) => CASES[0].2,
+        _ if operation.path == "/partnerapi.php" => "partner=nobody&code=none",
+        _ if operation.path == "/goods.php" => "domain=default",
         (true, false) => "email=dave%40example.com&ref_code=b4b9e071006f409d8e6d",
     }
 }
@@ -159,6 +164,10 @@ async fn refusals(house: &House, seen: &mut Seen) {
             let long =
                 if operation.takes_form() { format!("x={long}") } else { format!("[{long}]") };
             expect(house, seen, &house.key, (name, &path, &long), 413).await;
+            // In a dialect whose answers are of 200.
+            if !operation.statuses().contains(&415) {
+                continue;
+            }
             let url = format!("{}{path}", house.base);
             let request = client().request(method(name), url).bearer_auth(&house.key);
             let request = request.header("content-type", "text/xml").body("<a/>");
@@ -173,7 +182,7 @@ async fn refusals(house: &House, seen: &mut Seen) {
 /// All bodies that never come, at once: each takes the 10 s that it may.
 async fn slow_bodies(house: &House, seen: &mut Seen) {
     let address = house.base.strip_prefix("http://").unwrap();
-    let slow = own().into_iter().filter(Operation::has_body).map(|operation| async move {
+    let slow = own().into_iter().filter(|operation| operation.statuses().contains(&408)).map(|operation| async move {
         let (name, path) = (operation.method.clone(), path(&operation));
         let form = "application/x-www-form-urlencoded";
         let kind = if operation.takes_form() { form } else { "application/json" };
