@@ -28,6 +28,7 @@ mod today;
 mod tokens;
 mod totp;
 mod umi;
+mod umi_prices;
 
 use std::{sync::Arc, time::Duration};
 

@@ -15,7 +15,7 @@ pub const PROMISES: &[Promise] = &[
     ),
     (
         r"`POST` or `GET /goods.php` gives the catalogue.",
-        &["umi::the_catalogue_is_shown_by_get_and_post_alike"],
+        &["umi_prices::the_catalogue_is_shown_by_get_and_post_alike"],
     ),
     (
         r#"Success: `{"result": …}`. Failure: `{"result":false,"errors":["…", …]}`: every error found, not only the first."#,
@@ -115,14 +115,14 @@ pub const PROMISES: &[Promise] = &[
     ),
     (
         r"`action=upgrade_price` | | the tariffs that the site can move to, with goods and prices (below)",
-        &["umi::prices_of_an_unpaid_and_a_paid_site"],
+        &["umi_prices::prices_of_an_unpaid_and_a_paid_site"],
     ),
     (
         r"`action=forever_price` | | the same shape: goods that pay the site for ever",
-        &["umi::forever_prices_are_of_goods_that_pay_for_ever"],
+        &["umi_prices::forever_prices_are_of_goods_that_pay_for_ever"],
     ),
     (
         r"`action=upgrade` | `product` from `upgrade_price` | `true`; the rules below",
-        &["umi::prices_of_an_unpaid_and_a_paid_site"],
+        &["umi_prices::prices_of_an_unpaid_and_a_paid_site"],
     ),
 ];
