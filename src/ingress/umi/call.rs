@@ -207,7 +207,7 @@ mod tests {
     fn every_error_is_found_and_begins_with_its_parameter() {
         let long = "x".repeat(1025);
         for (form, expected) in [
-            ("".to_owned(), &["host: is required", "action: is required"][..]),
+            (String::new(), &["host: is required", "action: is required"][..]),
             ("host=-&action=destroy".to_owned(), &["host: must be", "action: must be block,"]),
             ("host=a.example".to_owned(), &["action: is required, or email"]),
             ("host=a.example&action=upgrade".to_owned(), &["product: is required"]),
