@@ -26,6 +26,7 @@ pub mod rcp;
 pub mod serve;
 pub mod spool;
 pub mod throttle;
+pub mod umi;
 pub mod visit;
 
 use std::{sync::Arc, time::Duration};

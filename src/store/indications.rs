@@ -2,7 +2,7 @@
 //! read by the credits worker at signup.
 use std::collections::{HashMap, HashSet};
 
-use super::{Param, Row, Rows, Store, StoreError, Tx, rows::Kind};
+use super::{Param, Row, Rows, Store, StoreError, Tx, rows::Kind, tenants};
 use crate::domain::{Email, Micros, UserHash};
 
 /// Claims addresses for `indicator`; the keys of those that nobody had claimed before. Claims of
@@ -14,14 +14,13 @@ pub async fn claim(
     emails: &[Email],
     now: Micros,
 ) -> Result<HashSet<String>, StoreError> {
-    const LOCK: &str = "SELECT id FROM domain WHERE id = {?} {for update}";
     if emails.is_empty() {
         return Ok(HashSet::new());
     }
     store
         .again(async || {
             let tx = store.begin().await?;
-            tx.one(LOCK, vec![domain_id.into()]).await?;
+            tenants::hold(&tx, domain_id).await?;
             let free = free(&tx, domain_id, emails).await?;
             tx.insert("email_indication", &rows(domain_id, indicator, &free, now)).await?;
             tx.commit().await?;

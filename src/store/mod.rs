@@ -4,6 +4,7 @@
 //! worker and the ingress hold one [`Store`]; it is cheap to clone.
 pub mod access;
 pub mod accounts;
+pub mod catalogues;
 pub mod codes;
 mod connection;
 pub mod deliveries;

@@ -2,7 +2,7 @@
 use chrono_tz::Tz;
 
 use super::{
-    Param, Store, StoreError,
+    Param, Store, StoreError, Tx,
     reference::{self, Domain},
 };
 use crate::domain::{Currency, Micros};
@@ -16,6 +16,12 @@ pub async fn domain(store: &Store, name: &str) -> Result<Option<Domain>, StoreEr
 pub async fn domains(store: &Store) -> Result<Vec<Domain>, StoreError> {
     const ALL: &str = "SELECT id, name, timezone, currency FROM domain ORDER BY name";
     store.all(ALL, None, Vec::new()).await?.iter().map(reference::domain).collect()
+}
+
+/// Locks a domain's row until the transaction ends, for what is done one after the other in a domain.
+pub async fn hold(tx: &Tx, domain_id: i64) -> Result<(), StoreError> {
+    const LOCK: &str = "SELECT id FROM domain WHERE id = {?} {for update}";
+    tx.one(LOCK, vec![domain_id.into()]).await.map(|_| ())
 }
 
 /// Makes a domain; [`StoreError::Taken`] where the name is.

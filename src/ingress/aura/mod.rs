@@ -5,6 +5,7 @@ mod partner;
 mod rates;
 mod rendered;
 
+pub use partner::ById;
 pub(super) use rendered::Exports;
 use utoipa_axum::router::OpenApiRouter;
 

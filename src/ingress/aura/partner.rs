@@ -19,6 +19,7 @@ use axum::{
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub use self::answer::ById;
 use self::answer::{Answer, Data, Failure};
 use crate::{
     credentials,

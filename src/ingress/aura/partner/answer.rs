@@ -128,10 +128,10 @@ impl PartialSchema for Data {
     }
 }
 
-/// Items by their ids, in this order: an object, `{}` when empty.
-pub struct ById<T>(pub Vec<(i64, T)>);
+/// Items by their ids, or other names, in this order: an object, `{}` when empty.
+pub struct ById<T, K = i64>(pub Vec<(K, T)>);
 
-impl<T: Serialize> Serialize for ById<T> {
+impl<T: Serialize, K: Serialize> Serialize for ById<T, K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(id, item)| (id, item)))
     }
