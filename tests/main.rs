@@ -15,6 +15,7 @@ mod days;
 mod deliveries;
 mod exactly_once;
 mod forms;
+mod goods;
 mod import;
 mod indications;
 mod ingress;

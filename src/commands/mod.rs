@@ -6,7 +6,9 @@ mod admin;
 mod deliveries;
 pub mod demo;
 mod domain;
+mod goods;
 mod import;
+mod input;
 mod lines;
 mod migrate;
 mod partner;
@@ -62,6 +64,8 @@ enum Command {
     Deliveries(deliveries::Args),
     /// Exchange rates of a domain
     Rates(rates::Args),
+    /// Tariffs and goods of a domain's sites
+    Goods(goods::Args),
     /// Partners: their logins, and their keys of the partner API
     Partner(partner::Args),
     /// Payouts of partners' rewards
@@ -150,6 +154,7 @@ fn operate(command: Command, settings: Settings) -> ExitCode {
             Command::Import(args) => import::run(args, &tools).await,
             Command::Publish(args) => publish::run(*args, &tools).await,
             Command::Rates(args) => rates::run(args, &tools).await,
+            Command::Goods(args) => goods::run(args, &tools).await,
             Command::Partner(args) => partner::run(args, &tools).await,
             Command::Payout(args) => payout::run(args, &tools).await,
             Command::Prune(args) => prune::run(args, &tools).await,
@@ -218,6 +223,9 @@ mod tests {
             ("referral import users", "<FILE>"),
             ("referral import users f --program one", "--program"),
             ("referral rates load", "<FILE>"),
+            ("referral goods", "load"),
+            ("referral goods load", "<FILE>"),
+            ("referral goods show d", "d"),
             ("referral partner create l --domain d", "--email"),
             ("referral partner key --email nobody --domain d", "--email"),
             ("referral payout method add t --domain d --commission 101", "--commission"),

@@ -9,9 +9,8 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Subcommand;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::Tools;
+use super::{Tools, input};
 use crate::{
     domain::{
         Rates,
@@ -26,8 +25,6 @@ use crate::{
 const FILE_BYTES_MAX: u64 = 64 << 20;
 /// Columns that a CSV file has to have: the members that a rate has to have.
 const REQUIRED: [&str; 4] = ["from", "to", "in", "out"];
-/// What some editors put before the first line.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -53,13 +50,8 @@ struct Load {
 pub(super) async fn run(args: Args, tools: &Tools) -> anyhow::Result<ExitCode> {
     let What::Load(Load { file, domain }) = args.what;
     let named = || format!("rates load {}", file.display());
-    let text = tokio::select! {
-        biased;
-        () = tools.shutdown.cancelled() => bail!("stopped"),
-        text = contents(&file) => text.with_context(named)?,
-    };
-    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
-    let read = if is_json(&file, text) { of_json(text) } else { of_csv(text) };
+    let text = input::contents(&file, FILE_BYTES_MAX, tools).await.with_context(named)?;
+    let read = if is_json(&file, &text) { of_json(&text) } else { of_csv(&text) };
     let rates = read.with_context(named)?;
     let store = tools.store().await?;
     let domain = tools.domain(&store, &domain).await?;
@@ -67,23 +59,6 @@ pub(super) async fn run(args: Args, tools: &Tools) -> anyhow::Result<ExitCode> {
     let same = if is_new { "" } else { ", the same as before" };
     println!("{} rates loaded{same}", rates.len());
     Ok(ExitCode::SUCCESS)
-}
-
-async fn contents(path: &Path) -> anyhow::Result<Vec<u8>> {
-    if path == Path::new("-") {
-        read(tokio::io::stdin()).await
-    } else {
-        read(tokio::fs::File::open(path).await?).await
-    }
-}
-
-async fn read(input: impl AsyncRead + Unpin) -> anyhow::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    input.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).await?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        bail!("is over {FILE_BYTES_MAX} bytes");
-    }
-    Ok(text)
 }
 
 /// By the file's extension, else by its first character.

@@ -10,7 +10,7 @@ use crate::{
 /// All tariffs by their system names, in ascending order
 #[derive(Serialize, ToSchema)]
 #[serde(transparent)]
-#[schema(as = UmiGoods, value_type = HashMap<String, TariffGoods>, example = json!({
+#[schema(as = UmiGoods, value_type = std::collections::HashMap<String, TariffGoods>, example = json!({
     "start": {"id": 1, "name": "Start", "goods": {"11": {"name": "Start, 1 month"}, "13": {"name": "Start, for ever"}}},
 }))]
 pub struct GoodsAnswer(ById<TariffGoods, String>);
@@ -22,7 +22,7 @@ pub struct TariffGoods {
     id: i64,
     name: String,
     /// By their ids; what upgrades a paid site is none of them
-    #[schema(value_type = HashMap<String, Named>)]
+    #[schema(value_type = std::collections::HashMap<String, Named>)]
     goods: ById<Named>,
 }
 

@@ -9,7 +9,7 @@ use crate::{domain::catalogue::terms::Offer, ingress::aura::ById};
 /// The tariffs that have something for the site, by their system names; `{}` where none has
 #[derive(Serialize, ToSchema)]
 #[serde(transparent)]
-#[schema(as = UmiPrices, value_type = HashMap<String, Vec<TariffPrices>>, example = json!({"business": [{"id": 2, "name": "Business", "goods": [
+#[schema(as = UmiPrices, value_type = std::collections::HashMap<String, Vec<TariffPrices>>, example = json!({"business": [{"id": 2, "name": "Business", "goods": [
     {"29": {"name": "Business: upgrade", "price": 30.25, "price_with_discount": 27.23, "expiration": 1_767_225_600}},
 ]}]}))]
 pub struct PricesAnswer(ById<[TariffPrices; 1], String>);
@@ -21,7 +21,7 @@ pub struct TariffPrices {
     id: i64,
     name: String,
     /// Each an object with one member, the good's id
-    #[schema(value_type = Vec<HashMap<String, Priced>>)]
+    #[schema(value_type = Vec<std::collections::HashMap<String, Priced>>)]
     goods: Vec<ById<Priced>>,
 }
 
