@@ -79,6 +79,8 @@ async fn the_catalogue_is_shown_by_get_and_post_alike() {
     let get = house.call_as("-", Method::GET, "/goods.php", "").await;
     let post = house.call_as("-", Method::POST, "/goods.php", "domain=default").await;
     assert_eq!((get.status, &get.text), (200, &post.text));
+    let bare = house.call_as("-", Method::POST, "/goods.php", "").await;
+    assert_eq!(bare.text, get.text, "without a body");
     let shown = get.json();
     assert_eq!(shown["start"]["id"], json!(START), "{shown}");
     assert!(shown["start"]["goods"][START_MONTH.to_string()]["name"].is_string(), "{shown}");

@@ -14,6 +14,7 @@ pub mod relay;
 use axum::{
     Json,
     extract::{RawQuery, Request, State},
+    http::header,
     response::{IntoResponse, Response},
 };
 use utoipa::{IntoParams, ToSchema};
@@ -103,7 +104,7 @@ async fn partner_api(State(app): State<App>, client: Client, request: Request) -
     match answer(&app, &client, request).await {
         Ok(outcome) => {
             fail::fail_point!("sites::before-answer", |_| std::process::abort());
-            ([(axum::http::header::CACHE_CONTROL, "no-store")], outcome).into_response()
+            ([(header::CACHE_CONTROL, "no-store")], outcome).into_response()
         }
         Err(Failure::Wrong(errors)) => errors.into_response(),
         Err(Failure::Refused(refusal)) => refusal.into_response(),
@@ -208,7 +209,10 @@ async fn goods_get(State(app): State<App>, RawQuery(query): RawQuery) -> Result<
         (status = 503, description = "The database is away", body = Answer),
     ))]
 async fn goods_post(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
-    goods_of(&app, &fields::form(request, &app).await?).await
+    // Who sends nothing need not say what it is.
+    let is_empty = !request.headers().contains_key(header::CONTENT_TYPE);
+    let fields = if is_empty { Fields::default() } else { fields::form(request, &app).await? };
+    goods_of(&app, &fields).await
 }
 
 async fn goods_of(app: &App, fields: &Fields) -> Result<Response, Refusal> {
