@@ -9,6 +9,7 @@
 //! | [`broker`] | the only room that knows RabbitMQ |
 //! | [`store`] | the only room that knows SQL databases |
 //! | [`worker`] | the loop that every worker shares: collect, decode, one transaction, settle |
+//! | [`webhook`] | one call to the billing system |
 //! | [`ingress`] | HTTP: contracts 2 and 5; only publishes and reads |
 //! | [`commands`] | the operator's commands of the program `referral` |
 //! | [`credentials`], [`one_time`] | keys, passwords and one-time codes as both make and check them |
@@ -27,4 +28,5 @@ pub mod ops;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod webhook;
 pub mod worker;

@@ -79,8 +79,15 @@ fn routes_are_made_of_documented_handlers_only() {
 }
 
 #[test]
-fn reqwest_is_known_to_billing_and_the_commands_only() {
-    only_in(&["reqwest::", "use reqwest"], &["workers/billing/", "src/commands/", "tests/"]);
+fn reqwest_is_known_to_the_webhook_and_the_commands_only() {
+    let rooms = [
+        "src/webhook/send.rs",
+        "src/commands/",
+        "workers/billing/tests/",
+        "workers/billing/examples/",
+        "tests/",
+    ];
+    only_in(&["reqwest::", "use reqwest"], &rooms);
 }
 
 #[test]

@@ -149,10 +149,10 @@ impl Settings {
             endpoint: self.http_url("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP")?,
             json,
             secrets: secrets.map(str::to_owned).collect(),
-            timeout: self.duration("BILLING_TIMEOUT")?,
+            timeout: self.some_time("BILLING_TIMEOUT")?,
             concurrency_max: self.int("BILLING_CONCURRENCY", 1..=10_000)? as usize,
-            retry_initial: self.duration("BILLING_RETRY_INITIAL")?,
-            retry_pause_max: self.duration("BILLING_RETRY_MAX")?,
+            retry_initial: self.some_time("BILLING_RETRY_INITIAL")?,
+            retry_pause_max: self.some_time("BILLING_RETRY_MAX")?,
             retry_for: self.duration("BILLING_RETRY_FOR")?,
         })
     }

@@ -7,35 +7,14 @@ use referral::{
     clock::Clock,
     domain::Micros,
     store::{Param, Row, Rows, Store, StoreError, Tx, rows::Kind},
+    webhook::Credit,
 };
 
 /// A delivery that was claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// `webhook-id`.
-    pub id: String,
-    /// Who is credited.
-    pub user_hash: String,
-    /// `signup_credit` or `acquired_credit`.
-    pub kind: String,
-    /// In minor units.
-    pub amount_minor: i64,
-    /// ISO 4217.
-    pub currency: String,
-    /// The programme it is paid under.
-    pub program_id: i64,
-    /// Its name.
-    pub program_name: String,
-    /// The referrer.
-    pub user_indicator_hash: String,
-    /// Who was referred.
-    pub referred_user_hash: String,
-    /// W3C trace context of the event that it goes back to.
-    pub traceparent: Option<String>,
-    /// The rest of it.
-    pub tracestate: Option<String>,
-    /// When the credit was granted.
-    pub created_us: i64,
+    /// What billing is told.
+    pub credit: Credit,
     /// Attempts before this one.
     pub attempts: i64,
     /// When the first attempt was claimed; none: this is it.
@@ -126,7 +105,7 @@ async fn take(
     at: Micros,
     lease_us: i64,
 ) -> Result<(), StoreError> {
-    let ids = id_rows(deliveries.iter().map(|d| d.id.as_str()));
+    let ids = id_rows(deliveries.iter().map(|d| d.credit.id.as_str()));
     let until = at.0.saturating_add(lease_us);
     tx.run(TAKE, Some(&ids), vec![token.into(), until.into(), at.0.into()]).await?;
     tx.commit().await
@@ -147,7 +126,7 @@ fn id_rows<'a>(ids: impl Iterator<Item = &'a str>) -> Rows {
 }
 
 fn read(row: &Row) -> Result<Delivery, StoreError> {
-    Ok(Delivery {
+    let credit = Credit {
         id: row.text("id")?,
         user_hash: row.text("user_hash")?,
         kind: row.text("kind")?,
@@ -160,6 +139,9 @@ fn read(row: &Row) -> Result<Delivery, StoreError> {
         traceparent: row.text_or_null("traceparent")?,
         tracestate: row.text_or_null("tracestate")?,
         created_us: row.int("created_us")?,
+    };
+    Ok(Delivery {
+        credit,
         attempts: row.int("attempts")?,
         first_attempt_us: row.int_or_null("first_attempt_us")?,
     })
@@ -167,25 +149,14 @@ fn read(row: &Row) -> Result<Delivery, StoreError> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use referral::domain::UserHash;
+
     use super::*;
 
-    /// A delivery as the credits worker makes them.
+    /// A delivery that was never attempted.
     pub(crate) fn delivery(id: &str) -> Delivery {
-        Delivery {
-            id: id.to_owned(),
-            user_hash: "alice".to_owned(),
-            kind: "signup_credit".to_owned(),
-            amount_minor: 1000,
-            currency: "USD".to_owned(),
-            program_id: 1,
-            program_name: "Default".to_owned(),
-            user_indicator_hash: "bob".to_owned(),
-            referred_user_hash: "alice".to_owned(),
-            traceparent: None,
-            tracestate: None,
-            created_us: Micros::parse("2026-11-22T01:02:03.000004Z").unwrap().0,
-            attempts: 0,
-            first_attempt_us: None,
-        }
+        let user = UserHash::parse("alice").unwrap();
+        let credit = Credit::made_up(id, &user, Micros(0));
+        Delivery { credit, attempts: 0, first_attempt_us: None }
     }
 }

@@ -10,6 +10,7 @@ use referral::{
     domain::Micros,
     lifecycle::Context,
     store::{Store, StoreError},
+    webhook::Sender,
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -22,7 +23,6 @@ use crate::{
     outcome::{Outcome, conclude},
     points,
     policy::Policy,
-    send::Sender,
 };
 
 /// How often deliveries that are due are looked for without a hint.
@@ -179,7 +179,7 @@ impl Claiming {
         points::after_claim();
         let token: Arc<str> = claim.token.into();
         for delivery in claim.deliveries {
-            if let Some(slot) = self.held.take(&delivery.id, &token) {
+            if let Some(slot) = self.held.take(&delivery.credit.id, &token) {
                 let attempts = Arc::clone(attempts);
                 let outcomes = self.outcomes.clone();
                 let at = claim.at;
@@ -253,11 +253,15 @@ impl Attempts {
         let began = self.clock.now();
         let late = began.0.saturating_sub(claimed_at.0);
         if late > i64::try_from(START_WITHIN.as_micros()).unwrap_or(i64::MAX) {
-            tracing::warn!(delivery = delivery.id, late_us = late, "claimed too long ago to begin");
+            tracing::warn!(
+                delivery = delivery.credit.id,
+                late_us = late,
+                "claimed too long ago to begin"
+            );
             return;
         }
         let watch = Instant::now();
-        let exchange = self.sender.post(&delivery, began).await;
+        let exchange = self.sender.post(&delivery.credit, began).await;
         points::after_post();
         let jitter = (self.jitter)();
         let outcome = conclude(&self.policy, &delivery, exchange, began, watch.elapsed(), jitter);

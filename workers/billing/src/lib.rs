@@ -9,7 +9,7 @@
 //! | [`claims`] | the loop: hints and sweeps → claims → attempts |
 //! | [`claim`] | SQL: a due row becomes ours for a while |
 //! | [`held`] | how much is in hand, and under which token |
-//! | [`send`] with [`target`], [`body`], [`sign`] | one POST |
+//! | [`referral::webhook`] | one POST |
 //! | [`outcome`] with [`policy`] | what came back, and what follows (pure) |
 //! | [`recorder`], [`record`] | outcomes, many to a transaction |
 //! | [`points`] | where a test may kill it |
@@ -17,8 +17,7 @@
 //! The truth is the row in `delivery`; messages only save time. A crash at any instruction leaves
 //! either an unclaimed row, or a leased one that is attempted again, under the same id and with
 //! the same bytes, when the lease ends. The circuit per destination (contract 6) is not here yet:
-//! its room is between [`claims`] and [`send`].
-pub mod body;
+//! its room is between [`claims`] and the POST.
 pub mod claim;
 pub mod claims;
 pub mod held;
@@ -28,9 +27,6 @@ pub mod points;
 pub mod policy;
 pub mod record;
 pub mod recorder;
-pub mod send;
-pub mod sign;
-pub mod target;
 
 use std::sync::Arc;
 
@@ -40,18 +36,15 @@ use referral::{
     lifecycle::Context,
     settings::{BillingSettings, SettingError, Settings},
     store::{Store, StoreSettings},
+    webhook::{Sender, Signer},
 };
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use body::Format;
 use claims::{Attempts, Claiming};
 use held::Held;
 use hints::Listener;
 use policy::Policy;
-use send::Sender;
-use sign::Signer;
-use target::Target;
 
 /// A random number of 0 to 1, each time another.
 pub type Jitter = fn() -> f64;
@@ -77,15 +70,6 @@ impl Config {
     /// From the settings, with the system's clock and randomness.
     pub fn read(settings: &Settings) -> Result<Self, SettingError> {
         let billing = settings.billing()?;
-        let positive = [
-            ("BILLING_TIMEOUT", billing.timeout),
-            ("BILLING_RETRY_INITIAL", billing.retry_initial),
-            ("BILLING_RETRY_MAX", billing.retry_pause_max),
-        ];
-        if let Some((name, _)) = positive.iter().find(|(_, value)| value.is_zero()) {
-            let problem = "must be more than nothing".to_owned();
-            return Err(SettingError { name: (*name).to_owned(), problem });
-        }
         Ok(Self {
             broker: settings.broker("billing")?,
             store: settings.store()?,
@@ -97,19 +81,12 @@ impl Config {
     }
 
     fn attempts(&self) -> anyhow::Result<Option<Arc<Attempts>>> {
-        let Some(endpoint) = &self.billing.endpoint else {
+        let Some(sender) = Sender::of(&self.billing, self.signer.clone())? else {
             tracing::warn!(
                 "ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP is not set: deliveries wait in the database"
             );
             return Ok(None);
         };
-        if self.signer.is_empty() {
-            tracing::warn!("WEBHOOK_SECRETS is not set: billing calls are not signed");
-        }
-        let BillingSettings { json, timeout, concurrency_max, .. } = self.billing;
-        let format = if json { Format::Json } else { Format::Form };
-        let target = Target::new(endpoint);
-        let sender = Sender::new(target, format, self.signer.clone(), timeout, concurrency_max)?;
         Ok(Some(Arc::new(Attempts {
             sender,
             policy: Policy {
@@ -117,7 +94,7 @@ impl Config {
                 pause_max: self.billing.retry_pause_max,
                 retry_for: self.billing.retry_for,
             },
-            timeout,
+            timeout: self.billing.timeout,
             clock: self.clock.clone(),
             jitter: self.jitter,
         })))

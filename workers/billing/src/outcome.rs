@@ -4,25 +4,15 @@
 //! it will look at the same [`Exchange`] per destination, before the next claim; it is not here.
 use std::time::Duration;
 
-use referral::domain::{Micros, retry_after};
+use referral::{
+    domain::{Micros, retry_after},
+    webhook::Exchange,
+};
 
 use crate::{
     claim::Delivery,
     policy::{Failure, Next, Policy, next_attempt},
 };
-
-/// What one POST brought.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Exchange {
-    /// The status, where one arrived.
-    pub status: Option<u16>,
-    /// `Retry-After`, as it came.
-    pub retry_after: Option<String>,
-    /// What went wrong, for people; holds neither address nor secret.
-    pub error: Option<String>,
-    /// The beginning of the answer's body.
-    pub answer: Option<String>,
-}
 
 /// What becomes of the delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +67,7 @@ pub fn conclude(
         },
     };
     Outcome {
-        delivery_id: delivery.id.clone(),
+        delivery_id: delivery.credit.id.clone(),
         number,
         time_us: began.0,
         duration_us,

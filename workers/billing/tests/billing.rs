@@ -9,3 +9,5 @@ mod answers;
 mod crashes;
 #[path = "cases/delivering.rs"]
 mod delivering;
+#[path = "cases/network.rs"]
+mod network;

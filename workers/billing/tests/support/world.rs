@@ -174,6 +174,20 @@ impl World {
         self.store.all(select, None, vec![id.into()]).await.unwrap()
     }
 
+    /// The first attempt, as soon as it is recorded.
+    pub async fn first_attempt(&self, id: &str) -> Row {
+        eventually("attempted", || async { !self.attempts(id).await.is_empty() }).await;
+        self.attempts(id).await.remove(0)
+    }
+
+    /// Takes deliveries away, so that nobody attempts them any more.
+    pub async fn forget(&self, ids: &[String]) {
+        for id in ids {
+            let delete = "DELETE FROM delivery WHERE id = {?}";
+            self.store.run(delete, None, vec![id.as_str().into()]).await.unwrap();
+        }
+    }
+
     pub async fn count(&self, state: &str) -> i64 {
         let select = "SELECT COUNT(*) AS n FROM delivery WHERE state = {?}";
         self.store.one(select, vec![state.into()]).await.unwrap().unwrap().int("n").unwrap()
