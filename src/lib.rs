@@ -8,7 +8,8 @@
 //! | [`domain`] | pure types and rules |
 //! | [`broker`] | the only room that knows RabbitMQ |
 //! | [`store`] | the only room that knows SQL databases |
-//! | [`worker`] | the loop that every worker shares: collect, decode, one transaction, settle |
+//! | [`worker`] | the loop that workers of events share: collect, decode, one transaction, settle |
+//! | [`outbox`] | the loop that workers of what leaves share: claim, attempt, record, again |
 //! | [`webhook`] | one call to the billing system |
 //! | [`ingress`] | HTTP: contracts 2 and 5; only publishes and reads |
 //! | [`commands`] | the operator's commands of the program `referral` |
@@ -25,6 +26,7 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod one_time;
 pub mod ops;
+pub mod outbox;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

@@ -51,9 +51,9 @@ pub struct Metrics {
     pub spool_events: Gauge,
     /// Ingress: their bytes, as `SPOOL_MAX_BYTES` counts them.
     pub spool_bytes: Gauge,
-    /// Billing: attempts, by result (`delivered`, `failed`, `dead`).
+    /// Billing, mail: attempts, by result (`delivered`, `failed`, `dead`).
     pub attempts: Family<ResultLabel, Counter>,
-    /// Billing: seconds per attempt.
+    /// Billing, mail: seconds per attempt.
     pub attempt_seconds: Histogram,
 }
 
@@ -98,10 +98,10 @@ impl Metrics {
             metrics.exports_rendered.clone(),
         );
         metrics.register_spool(&mut registry);
-        registry.register("attempts", "Billing attempts by result", metrics.attempts.clone());
+        registry.register("attempts", "Attempts to deliver by result", metrics.attempts.clone());
         registry.register(
             "attempt_seconds",
-            "Seconds per billing attempt",
+            "Seconds per attempt to deliver",
             metrics.attempt_seconds.clone(),
         );
         Self { registry, ..metrics }

@@ -1,81 +1,18 @@
-//! From what came back to what it means: the decision about an attempt, pure.
+//! From what came back to what it means, pure.
 //!
 //! Owns the rules of contract 6 on success and failure. Part 5's circuit has its room beside this:
 //! it will look at the same [`Exchange`] per destination, before the next claim; it is not here.
-use std::time::Duration;
-
 use referral::{
     domain::{Micros, retry_after},
+    outbox::{Attempt, Failure},
     webhook::Exchange,
 };
 
-use crate::{
-    claim::Delivery,
-    policy::{Failure, Next, Policy, next_attempt},
-};
-
-/// What becomes of the delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It arrived, now.
-    Delivered(Micros),
-    /// It is tried again, then.
-    Again(Micros),
-    /// It is given up, now.
-    Dead(Micros),
-}
-
-/// An attempt and what follows from it, to be recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// Whose attempt.
-    pub delivery_id: String,
-    /// Which, from 1.
-    pub number: i64,
-    /// When it began.
-    pub time_us: i64,
-    /// How long it took.
-    pub duration_us: i64,
-    /// As in [`Exchange`].
-    pub status: Option<u16>,
-    /// As in [`Exchange`].
-    pub error: Option<String>,
-    /// As in [`Exchange`].
-    pub answer: Option<String>,
-    /// What follows.
-    pub verdict: Verdict,
-}
-
-/// Decides about an attempt that began at `began` and took so long. `jitter` is 0 to 1.
-pub fn conclude(
-    policy: &Policy,
-    delivery: &Delivery,
-    exchange: Exchange,
-    began: Micros,
-    took: Duration,
-    jitter: f64,
-) -> Outcome {
-    let duration_us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
-    let now = Micros(began.0.saturating_add(duration_us));
-    let number = delivery.attempts.saturating_add(1);
-    let first = delivery.first_attempt_us.map_or(began, Micros);
-    let verdict = match failure(&exchange, now) {
-        None => Verdict::Delivered(now),
-        Some(failure) => match next_attempt(policy, number, first, failure, now, jitter) {
-            Next::At(at) => Verdict::Again(at),
-            Next::Dead => Verdict::Dead(now),
-        },
-    };
-    Outcome {
-        delivery_id: delivery.credit.id.clone(),
-        number,
-        time_us: began.0,
-        duration_us,
-        status: exchange.status,
-        error: exchange.error,
-        answer: exchange.answer,
-        verdict,
-    }
+/// Judges an exchange that ended at `now`.
+pub fn judge(exchange: Exchange, now: Micros) -> Attempt {
+    let failure = failure(&exchange, now);
+    let Exchange { status, error, answer, .. } = exchange;
+    Attempt { status, error, answer, failure }
 }
 
 /// `None` for a success: any 2xx status, whatever became of the body after it.
@@ -91,8 +28,12 @@ fn failure(exchange: &Exchange, now: Micros) -> Option<Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use referral::outbox::{Policy, Verdict, outcome::conclude};
+
     use super::*;
-    use crate::claim::tests::delivery;
+    use crate::claim::{Delivery, tests::delivery};
 
     const POLICY: Policy = Policy {
         initial: Duration::from_secs(5),
@@ -131,7 +72,8 @@ mod tests {
             };
             let took = Duration::from_secs(1);
             let began = Micros(1_000_000);
-            let outcome = conclude(&POLICY, &delivery("d"), exchange, began, took, 0.0);
+            let attempt = judge(exchange, now);
+            let outcome = conclude(&POLICY, &delivery("d"), attempt, began, took, 0.0);
             assert_eq!(outcome.verdict, verdict, "{status:?} {retry_after:?}");
             assert_eq!(
                 (outcome.number, outcome.time_us, outcome.duration_us),
@@ -146,7 +88,8 @@ mod tests {
         for (first_attempt_us, dead) in [(None, false), (Some(0), true)] {
             let delivery = Delivery { first_attempt_us, attempts: 3, ..delivery("d") };
             let took = Duration::ZERO;
-            let outcome = conclude(&POLICY, &delivery, Exchange::default(), old, took, 0.0);
+            let attempt = judge(Exchange::default(), old);
+            let outcome = conclude(&POLICY, &delivery, attempt, old, took, 0.0);
             assert_eq!(outcome.number, 4);
             assert_eq!(outcome.verdict == Verdict::Dead(old), dead, "{first_attempt_us:?}");
         }

@@ -1,12 +1,15 @@
 //! Killed, stopped, cut off: what must and must not be repeated (contract 6; faults 4, 5, 6, 17).
 use std::{collections::HashSet, process::ExitStatus, time::Duration};
 
-use billing::{
-    claim::{Which, claim},
-    outcome::{Outcome, Verdict},
-    record::{Entry, record},
+use billing::claim::{Delivery, OUTBOX};
+use referral::{
+    clock::Clock,
+    domain::Micros,
+    outbox::{
+        Outcome, Verdict, Which, claim,
+        record::{Entry, record},
+    },
 };
-use referral::{clock::Clock, domain::Micros};
 use tokio::process::{Child, Command};
 
 use crate::{
@@ -84,7 +87,7 @@ async fn stopped_past_its_lease_a_process_changes_nothing(world: World) {
 
 fn outcome(id: &str, answer: &str) -> Outcome {
     Outcome {
-        delivery_id: id.to_owned(),
+        item_id: id.to_owned(),
         number: 1,
         time_us: 1,
         duration_us: 1,
@@ -99,31 +102,32 @@ async fn a_lease_that_was_taken_over_is_another_s(world: World) {
     let clock = Clock::system();
     let ids = world.deliveries(2).await;
     let (store, second) = (&world.store, 1_000_000);
-    let early = claim(store, &clock, Which::Due(9), 1).await.unwrap();
-    assert_eq!(early.deliveries.len(), 2);
+    let early = claim::<Delivery>(store, &clock, Which::Due(9), 1).await.unwrap();
+    assert_eq!(early.items.len(), 2);
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let late = claim(store, &clock, Which::Named(&ids[..1]), 60 * second).await.unwrap();
-    assert_eq!(late.deliveries.len(), 1);
-    assert!(late.deliveries[0].first_attempt_us.is_some());
+    let late =
+        claim::<Delivery>(store, &clock, Which::Named(&ids[..1]), 60 * second).await.unwrap();
+    assert_eq!(late.items.len(), 1);
+    assert!(late.items[0].first_attempt_us.is_some());
     for which in [Which::Named(&ids[..1]), Which::Named(&[])] {
-        let none = claim(store, &clock, which, second).await.unwrap();
-        assert!(none.deliveries.is_empty(), "{which:?}");
+        let none = claim::<Delivery>(store, &clock, which, second).await.unwrap();
+        assert!(none.items.is_empty(), "{which:?}");
     }
     let outcomes = [outcome(&ids[0], "stopped"), outcome(&ids[1], "stopped")];
     let entries = outcomes.each_ref().map(|outcome| Entry { outcome, token: &early.token });
-    let lost = record(store, &entries).await.unwrap();
+    let lost = record(&OUTBOX, store, &entries).await.unwrap();
     assert_eq!(lost, HashSet::from([ids[0].clone()]), "only what was taken over");
     assert_eq!(world.seen(&ids[0]).await.lease, Some(late.token.clone()));
     assert!(world.attempts(&ids[0]).await.is_empty());
     assert_eq!(world.seen(&ids[1]).await.state, "delivered");
     let own = outcome(&ids[0], "own");
     let entry = Entry { outcome: &own, token: &late.token };
-    assert!(record(store, &[entry]).await.unwrap().is_empty());
+    assert!(record(&OUTBOX, store, &[entry]).await.unwrap().is_empty());
     assert_eq!(world.seen(&ids[0]).await.state, "delivered");
     assert_eq!(world.attempts(&ids[0]).await[0].text("answer").unwrap(), "own");
     // Recorded already: a repeat after a commit of unknown outcome changes nothing.
     let entry = Entry { outcome: &own, token: &late.token };
-    assert_eq!(record(store, &[entry]).await.unwrap().len(), 1);
+    assert_eq!(record(&OUTBOX, store, &[entry]).await.unwrap().len(), 1);
     world.end().await;
 }
 

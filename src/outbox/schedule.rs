@@ -1,11 +1,12 @@
-//! When a failed delivery is tried again (contract 6, "Retries"): pure arithmetic, and the only
+//! When what failed is tried again (contract 6, "Retries"): pure arithmetic, and the only
 //! module that uses the `backoff` crate.
 //!
 //! Owns the schedule. Refuses to know the clock, the jitter's source and the row it is kept in.
 use std::time::Duration;
 
 use backoff::{ExponentialBackoff, backoff::Backoff as _};
-use referral::domain::Micros;
+
+use crate::domain::Micros;
 
 /// Each pause is so many times as long as the one before.
 const MULTIPLIER: f64 = 4.0;
@@ -18,22 +19,22 @@ const GROWING_MOST: u32 = 40;
 /// The settings of the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// `BILLING_RETRY_INITIAL`.
+    /// The pause before the first retry, about.
     pub initial: Duration,
-    /// `BILLING_RETRY_MAX`.
+    /// The longest pause.
     pub pause_max: Duration,
-    /// `BILLING_RETRY_FOR`.
+    /// How long after the first attempt the last one may be.
     pub retry_for: Duration,
 }
 
 /// How an attempt failed, as far as the schedule cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// Any failure that time may mend: another status, a time-out, a broken connection.
+    /// Any failure that time may mend: a status, a time-out, a broken connection.
     Passing,
-    /// 429 or 503 with a `Retry-After`, from now on.
+    /// Told not to come again before so long, from now on.
     Asked(Duration),
-    /// 410: nobody will ever take it.
+    /// Nobody will ever take it.
     Gone,
 }
 

@@ -1,13 +1,12 @@
 //! Recording: the SQL by which the outcomes of many attempts become durable in one transaction.
 //!
-//! Owns the table `attempt` and the moves of `delivery` (contract 6, "States"). An outcome counts
+//! Owns the tables of attempts and the moves of rows (contract 6, "States"). An outcome counts
 //! only while its token stands in the lease: of a process that was stopped past its lease nothing
 //! is written, neither the state nor the attempt.
 use std::collections::HashSet;
 
-use referral::store::{Param, Rows, Store, StoreError, Tx, rows::Kind};
-
-use crate::outcome::{Outcome, Verdict};
+use super::{Outbox, Outcome, Verdict};
+use crate::store::{Param, Rows, Store, StoreError, Tx, rows::Kind};
 
 /// An outcome with the token that it counts under.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ pub struct Entry<'a> {
 
 /// Names differ from the table's columns, as `UPDATE … FROM` wants on some databases.
 const MOVES: &[(&str, Kind)] = &[
-    ("did", Kind::Text),
+    ("item", Kind::Text),
     ("token", Kind::Text),
     ("new_state", Kind::Text),
     ("new_attempts", Kind::Int),
@@ -29,16 +28,16 @@ const MOVES: &[(&str, Kind)] = &[
 ];
 
 const MOVE: &str = "
-UPDATE delivery{, rows}
+UPDATE {table}{, rows}
 SET state = r.new_state, attempts = r.new_attempts, next_attempt_us = r.new_next,
     delivered_us = r.new_delivered, lease = NULL, lease_until_us = 0
-{from rows} WHERE delivery.id = r.did AND delivery.lease = r.token";
+{from rows} WHERE {table}.id = r.item AND {table}.lease = r.token";
 
 const OURS: &str = "
-SELECT d.id FROM {rows} JOIN delivery d ON d.id = r.did AND d.lease = r.token {for update}";
+SELECT id FROM {rows} JOIN {table} ON id = r.item AND lease = r.token {for update}";
 
 const ATTEMPTS: &[(&str, Kind)] = &[
-    ("delivery_id", Kind::Text),
+    ("item", Kind::Text),
     ("number", Kind::Int),
     ("time_us", Kind::Int),
     ("duration_us", Kind::Int),
@@ -48,37 +47,42 @@ const ATTEMPTS: &[(&str, Kind)] = &[
 ];
 
 const INSERT_ATTEMPTS: &str = "
-INSERT INTO attempt (delivery_id, number, time_us, duration_us, status, error, answer)
-SELECT delivery_id, number, time_us, duration_us, status, error, answer FROM {rows} WHERE true
-{conflict delivery_id, number} time_us = {new time_us}, duration_us = {new duration_us},
+INSERT INTO {attempts} ({attempt_of}, number, time_us, duration_us, status, error, answer)
+SELECT item, number, time_us, duration_us, status, error, answer FROM {rows} WHERE true
+{conflict {attempt_of}, number} time_us = {new time_us}, duration_us = {new duration_us},
     status = {new status}, error = {new error}, answer = {new answer}";
 
 /// Writes all outcomes whose lease still holds, in one transaction; the ids of the others.
-pub async fn record(store: &Store, entries: &[Entry<'_>]) -> Result<HashSet<String>, StoreError> {
+pub async fn record(
+    outbox: &Outbox,
+    store: &Store,
+    entries: &[Entry<'_>],
+) -> Result<HashSet<String>, StoreError> {
+    let (move_rows, insert) = (outbox.sql(MOVE), outbox.sql(INSERT_ATTEMPTS));
     let tx = store.begin().await?;
-    let moved = tx.run(MOVE, Some(&moves(entries)), Vec::new()).await?;
+    let moved = tx.run(&move_rows, Some(&moves(entries)), Vec::new()).await?;
     if moved == entries.len() as u64 {
-        tx.run(INSERT_ATTEMPTS, Some(&attempts(entries)), Vec::new()).await?;
-        commit(tx).await?;
+        tx.run(&insert, Some(&attempts(entries)), Vec::new()).await?;
+        commit(outbox, tx).await?;
         return Ok(HashSet::new());
     }
     // Rare: find out which, and begin anew with those that are ours.
     tx.rollback().await?;
     let tx = store.begin().await?;
     let mut ours = HashSet::new();
-    for row in tx.all(OURS, Some(&moves(entries)), Vec::new()).await? {
+    for row in tx.all(&outbox.sql(OURS), Some(&moves(entries)), Vec::new()).await? {
         ours.insert(row.text("id")?);
     }
     let (kept, lost): (Vec<_>, Vec<_>) =
-        entries.iter().partition(|entry| ours.contains(&entry.outcome.delivery_id));
-    tx.run(MOVE, Some(&moves(kept.iter().copied())), Vec::new()).await?;
-    tx.run(INSERT_ATTEMPTS, Some(&attempts(kept.iter().copied())), Vec::new()).await?;
-    commit(tx).await?;
-    Ok(lost.iter().map(|entry| entry.outcome.delivery_id.clone()).collect())
+        entries.iter().partition(|entry| ours.contains(&entry.outcome.item_id));
+    tx.run(&move_rows, Some(&moves(kept.iter().copied())), Vec::new()).await?;
+    tx.run(&insert, Some(&attempts(kept.iter().copied())), Vec::new()).await?;
+    commit(outbox, tx).await?;
+    Ok(lost.iter().map(|entry| entry.outcome.item_id.clone()).collect())
 }
 
-async fn commit(tx: Tx) -> Result<(), StoreError> {
-    crate::points::before_outcome_commit();
+async fn commit(outbox: &Outbox, tx: Tx) -> Result<(), StoreError> {
+    (outbox.before_outcome_commit)();
     tx.commit().await
 }
 
@@ -91,7 +95,7 @@ fn moves<'a>(entries: impl IntoIterator<Item = &'a Entry<'a>>) -> Rows {
             Verdict::Dead(at) => ("dead", at.0, None),
         };
         rows.push([
-            Param::from(outcome.delivery_id.as_str()),
+            Param::from(outcome.item_id.as_str()),
             Param::from(*token),
             Param::from(state),
             Param::from(outcome.number),
@@ -106,7 +110,7 @@ fn attempts<'a>(entries: impl IntoIterator<Item = &'a Entry<'a>>) -> Rows {
     let mut rows = Rows::new(ATTEMPTS);
     for Entry { outcome, .. } in entries {
         rows.push([
-            Param::from(outcome.delivery_id.as_str()),
+            Param::from(outcome.item_id.as_str()),
             Param::from(outcome.number),
             Param::from(outcome.time_us),
             Param::from(outcome.duration_us),

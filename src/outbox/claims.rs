@@ -5,27 +5,23 @@
 //! Refuses to wait for an attempt: each is a task of its own, whose outcome the recorder gets.
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use referral::{
-    clock::Clock,
-    domain::Micros,
-    lifecycle::Context,
-    store::{Store, StoreError},
-    webhook::Sender,
-};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    Jitter,
-    claim::{Claim, Delivery, Which, claim, next_due},
-    held::{Held, Slot},
+use super::{
+    Claim, Courier, Item as _, Outcome, Plan, Which,
+    claim::{claim, next_due},
+    held::Held,
     hints::{Hint, Place},
-    outcome::{Outcome, conclude},
-    points,
-    policy::Policy,
+    outcome::conclude,
+};
+use crate::{
+    domain::Micros,
+    lifecycle::Context,
+    store::{Store, StoreError},
 };
 
-/// How often deliveries that are due are looked for without a hint.
+/// How often items that are due are looked for without a hint.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Pause after the database failed.
 const RETRY_PAUSE: Duration = Duration::from_millis(300);
@@ -36,30 +32,16 @@ const LEASE_MARGIN: Duration = Duration::from_secs(10);
 /// its outcome.
 const START_WITHIN: Duration = Duration::from_secs(5);
 
-/// What an attempt needs.
-pub struct Attempts {
-    /// Sends them.
-    pub sender: Sender,
-    /// When failed ones are repeated.
-    pub policy: Policy,
-    /// `BILLING_TIMEOUT`.
-    pub timeout: Duration,
-    /// Tells the time.
-    pub clock: Clock,
-    /// Randomness, 0 to 1.
-    pub jitter: Jitter,
-}
-
 /// See the module.
-pub struct Claiming {
+pub struct Claiming<C: Courier> {
     /// The database.
     pub store: Store,
-    /// Tells the time.
-    pub clock: Clock,
+    /// Time-outs, schedule, clock.
+    pub plan: Arc<Plan>,
     /// What is in hand.
     pub held: Arc<Held>,
-    /// How to attempt; none without an endpoint: then nothing is claimed, and deliveries wait.
-    pub attempts: Option<Arc<Attempts>>,
+    /// Who makes the attempts; none: then nothing is claimed, and everything waits.
+    pub courier: Option<Arc<C>>,
     /// Readiness and counts.
     pub context: Context,
     /// From the broker.
@@ -82,7 +64,7 @@ struct Agenda {
     hinted: bool,
 }
 
-impl Claiming {
+impl<C: Courier> Claiming<C> {
     /// Claims until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut agenda =
@@ -118,8 +100,8 @@ impl Claiming {
 
     /// Does one thing of those that can be done now; false when there is none.
     async fn step(&self, agenda: &mut Agenda) -> Result<bool, StoreError> {
-        let Some(attempts) = &self.attempts else {
-            return self.wait_for_endpoint(agenda).await;
+        let Some(courier) = &self.courier else {
+            return self.wait_for_courier(agenda).await;
         };
         let free = self.held.free();
         if free == 0 {
@@ -129,11 +111,11 @@ impl Claiming {
         let named = agenda.next(free);
         if sweep && (named.is_empty() || agenda.hinted) {
             agenda.hinted = false;
-            self.sweep(agenda, attempts, free).await?;
+            self.sweep(agenda, courier, free).await?;
         } else if !named.is_empty() {
             agenda.hinted = true;
-            let claim = self.claim(Which::Named(&named), attempts).await?;
-            self.start(attempts, claim);
+            let claim = self.claim(Which::Named(&named)).await?;
+            self.start(courier, claim);
             agenda.taken(named.len());
         } else if agenda.queue.is_empty() {
             return Ok(false);
@@ -148,54 +130,63 @@ impl Claiming {
     async fn sweep(
         &self,
         agenda: &mut Agenda,
-        attempts: &Arc<Attempts>,
+        courier: &Arc<C>,
         free: usize,
     ) -> Result<(), StoreError> {
-        let claim = self.claim(Which::Due(free), attempts).await?;
-        agenda.more = claim.deliveries.len() >= free;
+        let claim = self.claim(Which::Due(free)).await?;
+        agenda.more = claim.items.len() >= free;
         agenda.sweep_at = Instant::now() + SWEEP_EVERY;
-        self.start(attempts, claim);
+        self.start(courier, claim);
         if !agenda.more {
-            let now = self.clock.now();
-            if let Some(due) = next_due(&self.store, now).await? {
+            let now = self.plan.clock.now();
+            if let Some(due) = next_due(C::Item::OUTBOX, &self.store, now).await? {
                 agenda.sweep_at = agenda.sweep_at.min(instant_of(due, now));
             }
         }
         Ok(())
     }
 
-    async fn claim(&self, which: Which<'_>, attempts: &Attempts) -> Result<Claim, StoreError> {
-        let lease = attempts.timeout + LEASE_MARGIN;
+    async fn claim(&self, which: Which<'_>) -> Result<Claim<C::Item>, StoreError> {
+        let lease = self.plan.timeout + LEASE_MARGIN;
         let lease_us = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
-        let claimed = self.store.again(|| claim(&self.store, &self.clock, which, lease_us)).await?;
+        let clock = &self.plan.clock;
+        let claimed = self.store.again(|| claim(&self.store, clock, which, lease_us)).await?;
         self.context.ready.set("database", true);
         Ok(claimed)
     }
 
-    fn start(&self, attempts: &Arc<Attempts>, claim: Claim) {
-        if claim.deliveries.is_empty() {
+    fn start(&self, courier: &Arc<C>, claim: Claim<C::Item>) {
+        if claim.items.is_empty() {
             return;
         }
-        points::after_claim();
+        (C::Item::OUTBOX.after_claim)();
         let token: Arc<str> = claim.token.into();
-        for delivery in claim.deliveries {
-            if let Some(slot) = self.held.take(&delivery.credit.id, &token) {
-                let attempts = Arc::clone(attempts);
-                let outcomes = self.outcomes.clone();
+        for item in claim.items {
+            if let Some(slot) = self.held.take(item.id(), &token) {
+                let courier = Arc::clone(courier);
+                let (plan, outcomes) = (Arc::clone(&self.plan), self.outcomes.clone());
                 let at = claim.at;
-                self.tasks.spawn(async move { attempts.make(delivery, at, slot, &outcomes).await });
+                self.tasks.spawn(async move {
+                    if let Some(outcome) = attempt(&*courier, &plan, &item, at).await {
+                        // In this order: whoever sees the slot free may rely on the outcome being
+                        // on its way.
+                        let sent = outcomes.send(outcome);
+                        slot.answered();
+                        debug_assert!(sent.is_ok(), "the recorder outlives the attempts");
+                    }
+                });
             }
         }
     }
 
-    /// Without an endpoint: hints are acknowledged, rows stay as they are.
-    async fn wait_for_endpoint(&self, agenda: &mut Agenda) -> Result<bool, StoreError> {
+    /// Without a courier: hints are acknowledged, rows stay as they are.
+    async fn wait_for_courier(&self, agenda: &mut Agenda) -> Result<bool, StoreError> {
         if let Some(hint) = agenda.queue.drain(..).next_back() {
             let _ = self.done.send(hint.place);
         }
         if agenda.sweep_at <= Instant::now() {
             agenda.sweep_at = Instant::now() + SWEEP_EVERY;
-            next_due(&self.store, self.clock.now()).await?;
+            next_due(C::Item::OUTBOX, &self.store, self.plan.clock.now()).await?;
             self.context.ready.set("database", true);
         }
         Ok(false)
@@ -204,7 +195,7 @@ impl Claiming {
     /// What the recorder put off may be due before the next sweep.
     fn note_due(&self, agenda: &mut Agenda) {
         if let Some(due) = self.held.take_due() {
-            agenda.sweep_at = agenda.sweep_at.min(instant_of(due, self.clock.now()));
+            agenda.sweep_at = agenda.sweep_at.min(instant_of(due, self.plan.clock.now()));
         }
     }
 }
@@ -240,36 +231,22 @@ impl Agenda {
     }
 }
 
-impl Attempts {
-    /// One attempt, from its claim to the recorder.
-    async fn make(
-        &self,
-        delivery: Delivery,
-        claimed_at: Micros,
-        slot: Slot,
-        outcomes: &mpsc::UnboundedSender<Outcome>,
-    ) {
-        points::before_post();
-        let began = self.clock.now();
-        let late = began.0.saturating_sub(claimed_at.0);
-        if late > i64::try_from(START_WITHIN.as_micros()).unwrap_or(i64::MAX) {
-            tracing::warn!(
-                delivery = delivery.credit.id,
-                late_us = late,
-                "claimed too long ago to begin"
-            );
-            return;
-        }
-        let watch = Instant::now();
-        let exchange = self.sender.post(&delivery.credit, began).await;
-        points::after_post();
-        let jitter = (self.jitter)();
-        let outcome = conclude(&self.policy, &delivery, exchange, began, watch.elapsed(), jitter);
-        // In this order: whoever sees the slot free may rely on the outcome being on its way.
-        let sent = outcomes.send(outcome);
-        slot.answered();
-        debug_assert!(sent.is_ok(), "the recorder outlives the attempts");
+/// One attempt, from its claim to what follows; none where it came to be too late for one.
+async fn attempt<C: Courier>(
+    courier: &C,
+    plan: &Plan,
+    item: &C::Item,
+    claimed_at: Micros,
+) -> Option<Outcome> {
+    let began = plan.clock.now();
+    let late = began.0.saturating_sub(claimed_at.0);
+    if late > i64::try_from(START_WITHIN.as_micros()).unwrap_or(i64::MAX) {
+        tracing::warn!(id = item.id(), late_us = late, "claimed too long ago to begin");
+        return None;
     }
+    let watch = Instant::now();
+    let attempt = courier.attempt(item, began).await;
+    Some(conclude(&plan.policy, item, attempt, began, watch.elapsed(), (plan.jitter)()))
 }
 
 /// The moment at which the clock will show `at`.

@@ -1,22 +1,24 @@
-//! Hints: the messages of `referral.billing`, which only say that there is something to do.
+//! Hints: the messages of a worker's queue, which only say that there is something to do.
 //!
 //! Owns the broker's session: decoding, parking what is no hint, acknowledging what the claiming
 //! loop has dealt with. Refuses to believe a hint: the truth is in the row, and without any
 //! message, or any broker, the sweep finds it.
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, SecondsFormat};
-use referral::{
-    broker::{Broker, BrokerError, Lost, Message, ParkBody, Publisher, Session, parked, topology},
-    clock::Clock,
-    domain::{Bad, Reason},
-    lifecycle::Context,
-};
-use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Messages in hand without an ack. Each may name a whole batch of the credits worker.
+use super::Outbox;
+use crate::{
+    broker::{Broker, BrokerError, Lost, Message, ParkBody, Publisher, Session, parked},
+    clock::Clock,
+    domain::{Bad, Micros, Reason},
+    lifecycle::Context,
+};
+
+/// Messages in hand without an ack. Each may name a whole batch of the worker before.
 pub const PREFETCH: u16 = 32;
 /// The longest id, as the table has it.
 const ID_MAX_BYTES: usize = 36;
@@ -37,12 +39,14 @@ pub struct Place {
 pub struct Hint {
     /// Acknowledges this message and those before it.
     pub place: Place,
-    /// Deliveries that are said to be due. Empty for a message that was parked.
+    /// Items that are said to be due. Empty for a message that was parked.
     pub ids: Vec<String>,
 }
 
 /// The listening side.
 pub struct Listener {
+    /// Whose hints they are.
+    pub outbox: &'static Outbox,
     /// The way to the broker.
     pub broker: Broker,
     /// Tells when a message was seen.
@@ -57,11 +61,6 @@ pub struct Listener {
     pub done: mpsc::UnboundedReceiver<Place>,
 }
 
-#[derive(Deserialize)]
-struct Body {
-    deliveries: Vec<String>,
-}
-
 impl Listener {
     /// Listens until `stop`; an error only where the broker's topology is another than ours.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), BrokerError> {
@@ -69,7 +68,7 @@ impl Listener {
         let mut number = 0;
         self.context.ready.set("broker", false);
         while let Some(mut session) =
-            self.broker.consume(topology::BILLING, PREFETCH, &stop).await?
+            self.broker.consume(self.outbox.queue, PREFETCH, &stop).await?
         {
             number += 1;
             self.context.ready.set("broker", true);
@@ -113,12 +112,14 @@ impl Listener {
                 message = session.next() => {
                     let message = message?;
                     let place = Place { session: number, tag: message.tag };
-                    let ids = match decode(&message, self.message_bytes_max) {
+                    let ids = match self.decode(&message) {
                         Ok(ids) => ids,
                         Err(bad) => {
                             let publisher =
                                 parking.get_or_insert_with(|| self.broker.publisher(stop.clone()));
-                            if !park(publisher, &self.clock, &message, &bad, stop).await {
+                            let seen = self.clock.now();
+                            let worker = self.outbox.worker;
+                            if !park(publisher, worker, seen, &message, &bad, stop).await {
                                 return Ok(());
                             }
                             Vec::new()
@@ -131,21 +132,31 @@ impl Listener {
             }
         }
     }
+
+    fn decode(&self, message: &Message) -> Result<Vec<String>, Bad> {
+        let bytes_max = self.message_bytes_max;
+        if message.body.len() > bytes_max {
+            let detail = format!("the message is over {bytes_max} bytes");
+            return Err(Bad::new(Reason::TooLarge, detail));
+        }
+        ids(self.outbox.member, &message.body)
+    }
 }
 
 /// Parks for as long as it takes; false when stopped first.
 async fn park(
     publisher: &Publisher,
-    clock: &Clock,
+    worker: &str,
+    seen: Micros,
     message: &Message,
     bad: &Bad,
     stop: &CancellationToken,
 ) -> bool {
-    let seen = DateTime::from_timestamp_micros(clock.now().0).unwrap_or_default();
+    let seen = DateTime::from_timestamp_micros(seen.0).unwrap_or_default();
     let seen = seen.to_rfc3339_opts(SecondsFormat::Micros, true);
     let reason = bad.reason.as_str();
     loop {
-        let parked = parked(message, reason, &bad.detail, "billing", &seen, ParkBody::Whole);
+        let parked = parked(message, reason, &bad.detail, worker, &seen, ParkBody::Whole);
         match publisher.publish(parked).await {
             Ok(()) => {
                 tracing::warn!(reason, detail = bad.detail, "a message that is no hint is parked");
@@ -160,26 +171,24 @@ async fn park(
     }
 }
 
-/// The ids of `{"deliveries":["<id>", …]}`.
-fn decode(message: &Message, bytes_max: usize) -> Result<Vec<String>, Bad> {
-    if message.body.len() > bytes_max {
-        return Err(Bad::new(Reason::TooLarge, format!("the message is over {bytes_max} bytes")));
-    }
-    ids(&message.body)
-}
-
-fn ids(body: &[u8]) -> Result<Vec<String>, Bad> {
-    let body: Body = serde_json::from_slice(body).map_err(|error| {
+/// The ids of `{"<member>":["<id>", …]}`.
+fn ids(member: &str, body: &[u8]) -> Result<Vec<String>, Bad> {
+    let bad = |error: serde_json::Error| {
         let reason = if error.is_data() { Reason::Schema } else { Reason::MalformedJson };
-        Bad::new(reason, format!("deliveries: {error}"))
-    })?;
+        Bad::new(reason, format!("{member}: {error}"))
+    };
+    let members: HashMap<String, &RawValue> = serde_json::from_slice(body).map_err(bad)?;
+    let Some(ids) = members.get(member) else {
+        return Err(Bad::new(Reason::Schema, format!("{member}: is missing")));
+    };
+    let ids: Vec<String> = serde_json::from_str(ids.get()).map_err(bad)?;
     let fits = |id: &String| {
         (1..=ID_MAX_BYTES).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
     };
-    if body.deliveries.iter().all(fits) {
-        Ok(body.deliveries)
+    if ids.iter().all(fits) {
+        Ok(ids)
     } else {
-        let detail = "deliveries: must be ids of 1 to 36 visible ASCII characters";
+        let detail = format!("{member}: must be ids of 1 to 36 visible ASCII characters");
         Err(Bad::new(Reason::Schema, detail))
     }
 }
@@ -189,10 +198,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hint_names_deliveries() {
+    fn a_hint_names_items() {
         let long = format!(r#"{{"deliveries":["{}"]}}"#, "x".repeat(37));
         type Read<'a> = Result<&'a [&'a str], Reason>;
-        let cases: [(&[u8], Read<'_>); 11] = [
+        let cases: [(&[u8], Read<'_>); 13] = [
             (br#"{"deliveries":["a","b"]}"#, Ok(&["a", "b"])),
             (br#"{"deliveries":[],"more":1}"#, Ok(&[])),
             (b"", Err(Reason::MalformedJson)),
@@ -200,13 +209,15 @@ mod tests {
             (b"{\"deliveries\":[\"\xff\"]}", Err(Reason::MalformedJson)),
             (b"[]", Err(Reason::Schema)),
             (b"{}", Err(Reason::Schema)),
+            (br#"{"letters":["a"]}"#, Err(Reason::Schema)),
+            (br#"{"deliveries":null}"#, Err(Reason::Schema)),
             (br#"{"deliveries":[1]}"#, Err(Reason::Schema)),
             (br#"{"deliveries":[""]}"#, Err(Reason::Schema)),
             (br#"{"deliveries":["\u0000"]}"#, Err(Reason::Schema)),
             (long.as_bytes(), Err(Reason::Schema)),
         ];
         for (body, expected) in cases {
-            let read = ids(body).map_err(|bad| bad.reason);
+            let read = ids("deliveries", body).map_err(|bad| bad.reason);
             let expected = expected.map(|ids| ids.iter().map(|&id| id.to_owned()).collect());
             assert_eq!(read, expected, "{}", String::from_utf8_lossy(body));
         }

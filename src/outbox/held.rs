@@ -1,7 +1,7 @@
 //! What this process has in hand: how many requests are in flight, and under which token each
-//! claimed delivery is held until its outcome is recorded.
+//! claimed item is held until its outcome is recorded.
 //!
-//! Owns the limits (contract 6, `BILLING_CONCURRENCY`). A delivery that is held is never started
+//! Owns the limits (contract 6, `BILLING_CONCURRENCY`). An item that is held is never started
 //! a second time here, even when its lease ran out meanwhile (the process was stopped, the
 //! database was away) and this same process claims it again: it then goes on under the new token.
 use std::{
@@ -12,10 +12,11 @@ use std::{
     },
 };
 
-use referral::domain::Micros;
 use tokio::sync::Notify;
 
-/// So many times `BILLING_CONCURRENCY` may be held: in flight, or answered and not yet recorded.
+use crate::domain::Micros;
+
+/// So many times the concurrency may be held: in flight, or answered and not yet recorded.
 const HELD_PER_REQUEST: usize = 4;
 
 #[derive(Debug, Default)]
@@ -101,7 +102,7 @@ impl Held {
 }
 
 /// The right to one request in flight. Dropped without an answer (not sent, or the attempt
-/// panicked) it lets go of the delivery, which waits for its lease to end.
+/// panicked) it lets go of the item, which waits for its lease to end.
 #[derive(Debug)]
 pub struct Slot {
     held: Arc<Held>,
@@ -110,7 +111,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// The request is over; the delivery stays held until its outcome is recorded.
+    /// The request is over; the item stays held until its outcome is recorded.
     pub fn answered(mut self) {
         self.answered = true;
     }
