@@ -18,8 +18,11 @@ fn every_default_is_valid() {
 #[test]
 fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
     type Read = fn(&Settings) -> Option<SettingError>;
-    let cases: [(&str, &str, Read); 9] = [
+    let cases: [(&str, &str, Read); 12] = [
         ("BILLING_TIMEOUT", "15", |s| s.billing().err()),
+        ("BILLING_RETRY_MAX", "0s", |s| s.billing().err()),
+        ("BILLING_CIRCUIT_AFTER", "0", |s| s.billing().err()),
+        ("BILLING_PROBE", "0ms", |s| s.billing().err()),
         ("BATCH_MAX", "0", |s| s.worker().err()),
         ("RATE_LIMIT", "maybe", |s| s.ingress().err()),
         ("LANDING_URL", "https://{code}/", |s| s.ingress().err()),

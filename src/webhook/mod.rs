@@ -17,4 +17,4 @@ pub mod target;
 pub use body::{Credit, Format};
 pub use send::{Exchange, Sender};
 pub use sign::Signer;
-pub use target::Target;
+pub use target::{Destination, Target};

@@ -86,6 +86,11 @@ impl Sender {
         }))
     }
 
+    /// Where it sends to.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// Makes one attempt, which began at `began`; ends within the time-out.
     pub async fn post(&self, credit: &Credit, began: Micros) -> Exchange {
         let deadline = Instant::now() + self.timeout;

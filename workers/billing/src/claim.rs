@@ -10,10 +10,10 @@ use referral::{
     webhook::Credit,
 };
 
-use crate::points;
+use crate::{breaker::Probe, points};
 
 /// A delivery that was claimed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Delivery {
     /// What billing is told.
     pub credit: Credit,
@@ -21,6 +21,15 @@ pub struct Delivery {
     pub attempts: i64,
     /// When the first attempt was claimed; none: this is it.
     pub first_attempt_us: Option<i64>,
+    /// Open circuits, to whatever destinations, as the claim saw it.
+    pub circuits_open: i64,
+    /// Where its attempt is a probe of one.
+    pub probe: Option<Probe>,
+}
+
+impl Delivery {
+    /// The column of `user_hash`.
+    pub const USER: &'static str = "user_hash";
 }
 
 /// The deliveries and their attempts.
@@ -30,7 +39,8 @@ pub const OUTBOX: Outbox = Outbox {
     member: "deliveries",
     table: "delivery",
     columns: "user_hash, kind, amount_minor, currency, program_id, program_name, \
-        user_indicator_hash, referred_user_hash, traceparent, tracestate, created_us",
+        user_indicator_hash, referred_user_hash, traceparent, tracestate, created_us, \
+        (SELECT COUNT(*) FROM circuit) AS circuits_open",
     attempts: "attempt",
     attempt_of: "delivery_id",
     hints_wait: false,
@@ -60,6 +70,8 @@ impl Item for Delivery {
             credit,
             attempts: row.int("attempts")?,
             first_attempt_us: row.int_or_null("first_attempt_us")?,
+            circuits_open: row.int("circuits_open")?,
+            probe: None,
         })
     }
 
@@ -86,6 +98,6 @@ pub(crate) mod tests {
     pub(crate) fn delivery(id: &str) -> Delivery {
         let user = UserHash::parse("alice").unwrap();
         let credit = Credit::made_up(id, &user, Micros(0));
-        Delivery { credit, attempts: 0, first_attempt_us: None }
+        Delivery { credit, attempts: 0, first_attempt_us: None, circuits_open: 0, probe: None }
     }
 }

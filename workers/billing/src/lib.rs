@@ -7,12 +7,14 @@
 //! | --- | --- |
 //! | [`referral::outbox`] | hints, claims, schedule, outcomes: what this worker shares with `mail` |
 //! | [`claim`] | the delivery as a row |
+//! | [`breaker`] with [`circuit`] | which deliveries may leave now: the circuit per destination |
 //! | [`referral::webhook`] | one POST |
 //! | [`outcome`] | what came back (pure) |
 //! | [`points`] | where a test may kill it |
 //!
-//! A repeated attempt has the same id and the same bytes. The circuit per destination (contract 6)
-//! is not here yet: its room is between the outbox's claims and the POST.
+//! A repeated attempt has the same id and the same bytes.
+pub mod breaker;
+pub mod circuit;
 pub mod claim;
 pub mod outcome;
 pub mod points;
@@ -24,13 +26,15 @@ use referral::{
     clock::Clock,
     domain::Micros,
     lifecycle::Context,
-    outbox::{self, Attempt, Courier, Jitter, Plan, Policy},
+    metrics::Metrics,
+    outbox::{self, Attempt, Courier, Due, Jitter, Plan, Policy, Which},
     settings::{BillingSettings, SettingError, Settings},
-    store::StoreSettings,
+    store::{Store, StoreError, StoreSettings},
     webhook::{Sender, Signer},
 };
 use tokio::time::Instant;
 
+use breaker::Breaker;
 use claim::Delivery;
 
 /// All that the program is told.
@@ -64,14 +68,22 @@ impl Config {
         })
     }
 
-    fn poster(&self) -> anyhow::Result<Option<Arc<Poster>>> {
-        let Some(sender) = Sender::of(&self.billing, self.signer.clone())? else {
+    fn sender(&self) -> anyhow::Result<Option<Sender>> {
+        let sender = Sender::of(&self.billing, self.signer.clone())?;
+        if sender.is_none() {
             tracing::warn!(
                 "ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP is not set: deliveries wait in the database"
             );
-            return Ok(None);
-        };
-        Ok(Some(Arc::new(Poster { sender })))
+        }
+        Ok(sender)
+    }
+
+    fn poster(&self, sender: Sender, store: Store, metrics: Arc<Metrics>) -> Poster {
+        let &BillingSettings { circuit_after, probe_pause, concurrency_max, .. } = &self.billing;
+        let target = sender.target().clone();
+        let breaker =
+            Breaker::new(target, store, metrics, circuit_after, probe_pause, concurrency_max);
+        Poster { sender, breaker }
     }
 
     fn plan(self) -> Plan {
@@ -94,6 +106,7 @@ impl Config {
 /// Makes the attempts: one POST each.
 struct Poster {
     sender: Sender,
+    breaker: Breaker,
 }
 
 impl Courier for Poster {
@@ -104,13 +117,25 @@ impl Courier for Poster {
         let watch = Instant::now();
         let exchange = self.sender.post(&delivery.credit, began).await;
         points::after_post();
-        outcome::judge(exchange, outbox::outcome::ended(began, watch.elapsed()))
+        let now = outbox::outcome::ended(began, watch.elapsed());
+        self.breaker.note(delivery, outcome::destination_fails(&exchange), now).await;
+        outcome::judge(exchange, now)
+    }
+
+    async fn pick(&self, due: &Due<'_>, which: Which<'_>) -> Result<Vec<Delivery>, StoreError> {
+        self.breaker.pick(due, which).await
+    }
+
+    fn wakes_at(&self) -> Option<Micros> {
+        self.breaker.wakes_at()
     }
 }
 
 /// Delivers until it is told to stop, then finishes the requests in flight and records them.
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
-    let poster = config.poster()?;
+    let sender = config.sender()?;
     let Some(store) = outbox::open(&config.store, &context).await? else { return Ok(()) };
+    let poster = sender
+        .map(|sender| Arc::new(config.poster(sender, store.clone(), context.metrics.clone())));
     outbox::run(poster, store, config.plan(), context).await
 }

@@ -5,6 +5,8 @@ mod support;
 
 #[path = "cases/answers.rs"]
 mod answers;
+#[path = "cases/circuits.rs"]
+mod circuits;
 #[path = "cases/crashes.rs"]
 mod crashes;
 #[path = "cases/delivering.rs"]

@@ -6,7 +6,7 @@ use referral::{
     clock::Clock,
     domain::Micros,
     outbox::{
-        Outcome, Verdict, Which, claim,
+        Attempt, Courier, Outcome, Verdict, Which, claim,
         record::{Entry, record},
     },
 };
@@ -98,19 +98,29 @@ fn outcome(id: &str, answer: &str) -> Outcome {
     }
 }
 
+/// Picks whatever is due, and attempts nothing.
+struct Nobody;
+
+impl Courier for Nobody {
+    type Item = Delivery;
+
+    async fn attempt(&self, _: &Delivery, _: Micros) -> Attempt {
+        unreachable!("nothing is started here")
+    }
+}
+
 async fn a_lease_that_was_taken_over_is_another_s(world: World) {
     let clock = Clock::system();
     let ids = world.deliveries(2).await;
     let (store, second) = (&world.store, 1_000_000);
-    let early = claim::<Delivery>(store, &clock, Which::Due(9), 1).await.unwrap();
+    let early = claim(&Nobody, store, &clock, Which::Due(9), 1).await.unwrap();
     assert_eq!(early.items.len(), 2);
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let late =
-        claim::<Delivery>(store, &clock, Which::Named(&ids[..1]), 60 * second).await.unwrap();
+    let late = claim(&Nobody, store, &clock, Which::Named(&ids[..1]), 60 * second).await.unwrap();
     assert_eq!(late.items.len(), 1);
     assert!(late.items[0].first_attempt_us.is_some());
     for which in [Which::Named(&ids[..1]), Which::Named(&[])] {
-        let none = claim::<Delivery>(store, &clock, which, second).await.unwrap();
+        let none = claim(&Nobody, store, &clock, which, second).await.unwrap();
         assert!(none.items.is_empty(), "{which:?}");
     }
     let outcomes = [outcome(&ids[0], "stopped"), outcome(&ids[1], "stopped")];

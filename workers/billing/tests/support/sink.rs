@@ -30,7 +30,6 @@ const FRAME_BYTES: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct Post {
     pub id: String,
-    pub host: String,
     pub path: String,
     pub headers: HeaderMap,
     pub body: String,
@@ -57,6 +56,8 @@ pub enum Answer {
     Drip(u16),
     /// Processed, then the connection is gone.
     Reset,
+    /// After a while.
+    Late(u16, Duration),
     /// After the gate is opened.
     Gated(u16),
 }
@@ -119,12 +120,17 @@ impl Sink {
         self.posts().into_iter().filter(|post| post.id == id).collect()
     }
 
+    /// How many posts there were.
+    pub fn count(&self) -> usize {
+        self.ledger.lock().expect("no panic").len()
+    }
+
     pub fn open_gate(&self) {
         self.gate.send_replace(true);
     }
 
     /// Refuses connections, and cuts those that there are, until it is up again.
-    pub fn set_up(&self, up: bool) {
+    pub fn be_up(&self, up: bool) {
         self.up.send_replace(up);
     }
 
@@ -179,7 +185,6 @@ impl Sink {
         let text = |name| head.headers.get(name).map_or("", |id| id.to_str().unwrap()).to_owned();
         let post = Post {
             id: text("webhook-id"),
-            host: text("host"),
             path: head.uri.to_string(),
             headers: head.headers,
             body: String::from_utf8(body.to_vec()).expect("UTF-8"),
@@ -194,6 +199,9 @@ impl Sink {
             ledger.push(post);
             answer
         };
+        if let Answer::Late(_, after) = answer {
+            tokio::time::sleep(after).await;
+        }
         if matches!(answer, Answer::Gated(_)) {
             self.gate.subscribe().wait_for(|open| *open).await.map_err(io::Error::other)?;
         }
@@ -204,7 +212,7 @@ impl Sink {
         let full = |bytes: Bytes| Full::new(bytes).boxed();
         let builder = Response::builder();
         let response = match answer {
-            Answer::Status(status) | Answer::Gated(status) => {
+            Answer::Status(status) | Answer::Late(status, _) | Answer::Gated(status) => {
                 builder.status(status).body(full("answer".into()))
             }
             Answer::With(status, name, value) => {
