@@ -125,6 +125,22 @@ async fn whatever_the_receiver_does_each_credit_is_charged_once(bed: Arc<Bed>) {
     assert_eq!(answers, ["200", "429", "500", "drips", "reset"], "each had its turn");
 }
 
+/// "none set: unsigned, with a warning at start".
+#[test]
+fn without_secrets_the_start_warns() {
+    run(Database::Sqlite, async |bed: Arc<Bed>| {
+        for (secrets, warns) in [("", true), (SECRET, false)] {
+            let nobody = format!("http://{}/credit", free_address());
+            let plan = bed.plan("billing").set(ENDPOINT, &nobody).set("WEBHOOK_SECRETS", secrets);
+            let mut billing = bed.start_planned(plan).await;
+            billing.stop().await;
+            let log = std::fs::read_to_string(billing.log()).unwrap();
+            assert_eq!(log.contains("WEBHOOK_SECRETS is not set"), warns, "{log}");
+            assert!(!log.contains(SECRET));
+        }
+    });
+}
+
 /// "`referral deliveries … test`": what billing's sender sends, of a credit that nobody was granted, with
 /// an id of its own; no database is needed.
 #[test]

@@ -40,6 +40,23 @@ fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
     }
 }
 
+/// Contract 6.
+#[test]
+fn billings_defaults_are_the_contracts() {
+    let billing = Settings::default().billing().unwrap();
+    let seconds = [
+        (billing.timeout, 15),
+        (billing.retry_initial, 5),
+        (billing.retry_pause_max, 6 * 3600),
+        (billing.retry_for, 3 * 86400),
+        (billing.probe_pause, 1),
+    ];
+    for (duration, expected) in seconds {
+        assert_eq!(duration, Duration::from_secs(expected));
+    }
+    assert_eq!((billing.circuit_after, billing.concurrency_max, billing.json), (10, 64, false));
+}
+
 #[test]
 fn secrets_may_come_from_files() {
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -179,12 +179,15 @@ mod tests {
 
     #[test]
     fn the_json_is_exactly_the_contracts() {
-        let expected = concat!(
-            r#"{"type":"credit.granted","timestamp":"2026-11-22T01:02:03.000004Z","data":{"#,
-            r#""delivery_id":"d-1","user_hash":"alice","kind":"signup_credit","amount":"10.00","#,
-            r#""currency":"USD","program_id":1,"program_name":"Default","#,
-            r#""user_indicator_hash":"bob","referred_user_hash":"alice"}}"#
-        );
-        assert_eq!(Format::Json.body(&credit()), expected);
+        for kind in ["signup_credit", "acquired_credit"] {
+            let expected = concat!(
+                r#"{"type":"credit.granted","timestamp":"2026-11-22T01:02:03.000004Z","data":{"#,
+                r#""delivery_id":"d-1","user_hash":"alice","kind":"KIND","amount":"10.00","#,
+                r#""currency":"USD","program_id":1,"program_name":"Default","#,
+                r#""user_indicator_hash":"bob","referred_user_hash":"alice"}}"#
+            );
+            let credit = Credit { kind: kind.to_owned(), ..credit() };
+            assert_eq!(Format::Json.body(&credit), expected.replace("KIND", kind));
+        }
     }
 }

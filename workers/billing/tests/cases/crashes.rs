@@ -22,6 +22,7 @@ use crate::{
 
 on_every_database!(
     killed_before_the_outcome_it_is_repeated_after_the_lease,
+    a_killed_process_neither_forgets_an_attempt_nor_makes_one_early,
     stopped_past_its_lease_a_process_changes_nothing,
     a_lease_that_was_taken_over_is_another_s,
     an_outcome_after_a_takeover_is_not_written,
@@ -57,6 +58,27 @@ async fn killed_before_the_outcome_it_is_repeated_after_the_lease(world: World) 
     let pause = posts[1].at - posts[0].at;
     assert!(pause > Duration::from_secs(11), "not before the lease ends: {pause:?}");
     assert_eq!(world.attempts(&ids[0]).await.len(), 1);
+    worker.stop().await;
+    world.end().await;
+}
+
+async fn a_killed_process_neither_forgets_an_attempt_nor_makes_one_early(world: World) {
+    let sink = Sink::start(|_, before| Answer::Status([500, 200][before])).await;
+    let own =
+        [("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &*sink.url()), ("BILLING_RETRY_INITIAL", "3s")];
+    let mut killed = world.process(&own);
+    let ids = world.deliveries(1).await;
+    world.first_attempt(&ids[0]).await;
+    killed.kill().await.unwrap();
+    let worker = world.worker(&own);
+    world.hint(&ids).await;
+    assert_eq!(world.becomes(&ids[0], "delivered").await.attempts, 2);
+    let posts = sink.posts();
+    let pause = posts[1].at - posts[0].at;
+    assert!(pause >= Duration::from_secs(3), "{pause:?}");
+    let attempts = world.attempts(&ids[0]).await;
+    let statuses: Vec<_> = attempts.iter().map(|row| row.int("status").unwrap()).collect();
+    assert_eq!(statuses, [500, 200]);
     worker.stop().await;
     world.end().await;
 }
