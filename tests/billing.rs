@@ -69,7 +69,7 @@ async fn whatever_the_receiver_does_each_credit_is_charged_once(bed: Arc<Bed>) {
     };
     let charging = Arc::new(Mutex::new(Charging::default()));
     let taking = charging.clone();
-    let sink = Sink::start(move |post, before| taking.lock().unwrap().take(post, before)).await;
+    let sink = Sink::start(move |post, before| taking.lock().unwrap().take(post, before));
     let (ingress, _credits) = house(&bed).await;
     let plan = bed
         .plan("billing")
@@ -115,12 +115,13 @@ async fn whatever_the_receiver_does_each_credit_is_charged_once(bed: Arc<Bed>) {
     for worker in &mut workers[1..] {
         worker.stop().await;
     }
-    let charging = charging.lock().unwrap();
     let ids = bed.store.all("SELECT id FROM delivery", None, Vec::new()).await.unwrap();
     let ids: BTreeSet<String> = ids.iter().map(|row| row.text("id").unwrap()).collect();
+    let owed = number(OWED).await;
+    let charging = charging.lock().unwrap();
     assert_eq!(charging.charged.keys().cloned().collect::<BTreeSet<_>>(), ids);
     let charged: i64 = charging.charged.values().map(|(amount, _)| amount).sum();
-    assert_eq!(charged, number(OWED).await, "Σ charged = Σ entries");
+    assert_eq!(charged, owed, "Σ charged = Σ entries");
     let answers: Vec<_> = charging.answers.keys().copied().collect();
     assert_eq!(answers, ["200", "429", "500", "drips", "reset"], "each had its turn");
 }
@@ -150,8 +151,7 @@ fn a_test_call_is_sent_as_billing_sends_and_shows_what_came_back() {
             "/credit/nobody" => Answer::Status(204),
             "/credit/test" => Answer::Body(500, "no \u{1b}[31m way".into()),
             path => panic!("{path}"),
-        })
-        .await;
+        });
         let test = async |more: &[&str], settings: &[(&str, &str)]| {
             let arguments = [&["deliveries", "test"], more].concat();
             let nowhere = ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");

@@ -186,7 +186,8 @@ mod tests {
         let opens = (true, true);
         let (still_open, closes) = ((false, true), (true, false));
         let closed = (false, false);
-        let cases: [(&str, &[(Event, (bool, bool))]); 9] = [
+        type Steps<'a> = &'a [(Event, (bool, bool))];
+        let cases: [(&str, Steps<'_>); 9] = [
             (
                 "three failures in a row open it, an answer closes it",
                 &[(Failed, closed), (Failed, closed), (Failed, opens), (Answered, closes)],

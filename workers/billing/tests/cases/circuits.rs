@@ -32,11 +32,11 @@ const RECORDED: &str = "SELECT COUNT(*) AS n FROM attempt a JOIN delivery d ON d
     WHERE d.user_hash = '2'";
 
 /// A receiver that answers this status, which may be changed, after this time.
-async fn receiver(address: &str, after: Duration) -> (Sink, Arc<AtomicU16>) {
+fn receiver(address: &str, after: Duration) -> (Sink, Arc<AtomicU16>) {
     let status = Arc::new(AtomicU16::new(503));
     let answers = status.clone();
     let script = move |_: &_, _| Answer::Late(answers.load(Ordering::Relaxed), after);
-    (Sink::start_at(address.parse().unwrap(), None, script).await, status)
+    (Sink::start_at(address.parse().unwrap(), None, script), status)
 }
 
 /// Two processes; the user's hash stands in the host name, so one endpoint leads to two destinations.
@@ -47,12 +47,11 @@ async fn a_destination_that_fails_is_probed_while_others_go_on(world: World) {
     const ORDINARY_MOST: usize = 2 * (AFTER - 1 + CONCURRENCY);
     const ANSWER: Duration = Duration::from_millis(300);
     const PROBE: Duration = Duration::from_millis(300);
-    let (failing, status) = receiver("127.0.0.2:0", ANSWER).await;
+    let (failing, status) = receiver("127.0.0.2:0", ANSWER);
     let port = failing.address.port();
     let well = Sink::start_at(format!("127.0.0.3:{port}").parse().unwrap(), None, |_, _| {
         Answer::Status(200)
-    })
-    .await;
+    });
     let endpoint = format!("http://127.0.0.%s:{port}/credit");
     let own = [
         (ENDPOINT, endpoint.as_str()),
@@ -94,7 +93,7 @@ async fn a_destination_that_fails_is_probed_while_others_go_on(world: World) {
 
 /// One destination for all users. What is hinted at meanwhile waits too.
 async fn a_destination_that_refuses_connections_is_probed(world: World) {
-    let sink = Sink::start(|_, _| Answer::Status(200)).await;
+    let sink = Sink::start(|_, _| Answer::Status(200));
     sink.be_up(false);
     let worker = world.worker(&[
         (ENDPOINT, &sink.url()),
@@ -134,7 +133,7 @@ async fn a_destination_that_refuses_connections_is_probed(world: World) {
 async fn the_oldest_that_is_due_is_the_probe(world: World) {
     // Due again long before the next probe, or not at all.
     for (retry, expected) in [("1ms", [0, 1, 0, 0, 0]), ("1h", [0, 1, 2, 3, 4])] {
-        let (sink, status) = receiver("127.0.0.1:0", Duration::ZERO).await;
+        let (sink, status) = receiver("127.0.0.1:0", Duration::ZERO);
         let worker = world.worker(&[
             (ENDPOINT, &sink.url()),
             ("BILLING_CONCURRENCY", "1"),
@@ -164,8 +163,7 @@ async fn the_turn_of_a_killed_process_ends_with_its_lease(world: World) {
         0 => Answer::Status(500),
         1 => Answer::Gated(200),
         _ => Answer::Status(200),
-    })
-    .await;
+    });
     let own = [
         (ENDPOINT, &*sink.url()),
         ("BILLING_CONCURRENCY", "1"),
@@ -199,7 +197,7 @@ async fn a_refusal_is_an_answer_and_too_many_requests_is_not() {
     let (refusing, last) = (refusals.len(), refusals[0]);
     let answer = Arc::new(AtomicU16::new(last));
     let answers = answer.clone();
-    let sink = Sink::start(move |_, _| Answer::Status(answers.load(Ordering::Relaxed))).await;
+    let sink = Sink::start(move |_, _| Answer::Status(answers.load(Ordering::Relaxed)));
     let worker = world.worker(&[
         (ENDPOINT, &sink.url()),
         ("BILLING_CIRCUIT_AFTER", "2"),

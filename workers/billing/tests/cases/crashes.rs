@@ -40,7 +40,7 @@ async fn ended(child: &mut Child) -> ExitStatus {
 
 async fn killed_before_the_outcome_it_is_repeated_after_the_lease(world: World) {
     let gated = |_: &_, before| if before == 0 { Answer::Gated(200) } else { Answer::Status(200) };
-    let sink = Sink::start(gated).await;
+    let sink = Sink::start(gated);
     let own = [("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &*sink.url()), ("BILLING_TIMEOUT", "2s")];
     let mut child = world.process(&own);
     let ids = world.deliveries(1).await;
@@ -63,7 +63,7 @@ async fn killed_before_the_outcome_it_is_repeated_after_the_lease(world: World) 
 }
 
 async fn a_killed_process_neither_forgets_an_attempt_nor_makes_one_early(world: World) {
-    let sink = Sink::start(|_, before| Answer::Status([500, 200][before])).await;
+    let sink = Sink::start(|_, before| Answer::Status([500, 200][before]));
     let own =
         [("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &*sink.url()), ("BILLING_RETRY_INITIAL", "3s")];
     let mut killed = world.process(&own);
@@ -85,7 +85,7 @@ async fn a_killed_process_neither_forgets_an_attempt_nor_makes_one_early(world: 
 
 async fn stopped_past_its_lease_a_process_changes_nothing(world: World) {
     let gated = |_: &_, before| if before == 0 { Answer::Gated(500) } else { Answer::Status(200) };
-    let sink = Sink::start(gated).await;
+    let sink = Sink::start(gated);
     let own = [("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &*sink.url()), ("BILLING_TIMEOUT", "2s")];
     let mut stopped = world.process(&own);
     let ids = world.deliveries(1).await;
@@ -164,7 +164,7 @@ async fn a_lease_that_was_taken_over_is_another_s(world: World) {
 }
 
 async fn an_outcome_after_a_takeover_is_not_written(world: World) {
-    let sink = Sink::start(|_, _| Answer::Gated(200)).await;
+    let sink = Sink::start(|_, _| Answer::Gated(200));
     let worker = world.worker(&[("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url())]);
     let ids = world.deliveries(1).await;
     world.hint(&ids).await;
@@ -182,7 +182,7 @@ async fn an_outcome_after_a_takeover_is_not_written(world: World) {
 }
 
 async fn sigterm_finishes_what_is_in_flight(world: World) {
-    let sink = Sink::start(|_, _| Answer::Gated(200)).await;
+    let sink = Sink::start(|_, _| Answer::Gated(200));
     let mut child = world.process(&[
         ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url()),
         ("BILLING_CONCURRENCY", "4"),
@@ -213,7 +213,7 @@ async fn a_bad_secret_ends_the_start_and_is_not_shown() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_away_at_the_outcome_costs_no_second_post() {
     let world = World::new(Database::Postgres).await;
-    let sink = Sink::start(|_, _| Answer::Gated(200)).await;
+    let sink = Sink::start(|_, _| Answer::Gated(200));
     let worker = world.worker(&[("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url())]);
     let ids = world.deliveries(3).await;
     world.hint(&ids).await;
@@ -251,7 +251,7 @@ mod failpoints {
         ];
         for (point, posts_before) in points {
             let world = World::new(Database::Postgres).await;
-            let sink = Sink::start(|_, _| Answer::Status(200)).await;
+            let sink = Sink::start(|_, _| Answer::Status(200));
             let failpoint = format!("{point}=return");
             let own = [
                 ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &*sink.url()),

@@ -38,8 +38,7 @@ async fn a_gigabyte_of_answer_leaves_memory_flat() {
         (false, _) => Answer::Status(200),
         (true, 0) => Answer::Stream(500, GIB),
         (true, _) => Answer::Stream(200, GIB),
-    })
-    .await;
+    });
     let child = world.process(&[(ENDPOINT, &sink.url())]);
     world.deliveries(8).await;
     eventually("small ones delivered", || async { world.count("delivered").await == 8 }).await;
@@ -93,7 +92,7 @@ async fn a_head_that_drips_is_a_time_out() {
 async fn a_kept_connection_that_was_closed_costs_no_attempt() {
     let world = World::new(Database::Sqlite).await;
     let kept = |kept| if kept > 0 { Answer::Reset } else { Answer::Status(200) };
-    let sink = Sink::start(move |post, _| kept(post.kept)).await;
+    let sink = Sink::start(move |post, _| kept(post.kept));
     let worker = world.worker(&[(ENDPOINT, &sink.url())]);
     let mut closed = 0;
     for _ in 0..4 {
@@ -131,7 +130,7 @@ async fn nothing_is_sent_to_whom_no_authority_vouches_for() {
         [("127.0.0.1", false, false), ("other.example", true, false), ("127.0.0.1", true, true)]
     {
         let tls = Some(authority.vouches_for(name));
-        let sink = Sink::start_at(anywhere, tls, |_, _| Answer::Status(200)).await;
+        let sink = Sink::start_at(anywhere, tls, |_, _| Answer::Status(200));
         let endpoint = format!("https://{}/credit", sink.address);
         let own = [(ENDPOINT, endpoint.as_str()), ("SSL_CERT_FILE", file)];
         let child = world.process(&own[..if trusted { 2 } else { 1 }]);
@@ -169,14 +168,13 @@ async fn an_unknown_host_is_a_failed_attempt() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redirect_is_followed_nowhere() {
     let world = World::new(Database::Sqlite).await;
-    let elsewhere = Sink::start(|_, _| Answer::Status(200)).await;
+    let elsewhere = Sink::start(|_, _| Answer::Status(200));
     let places = ["http://169.254.169.254/latest/meta-data/".to_owned(), elsewhere.url()];
     let statuses = [301, 302, 303, 307, 308];
     let sink = Sink::start(move |_, before| match statuses.get(before / 2) {
         Some(status) => Answer::With(*status, "location", places[before % 2].clone()),
         None => Answer::Status(200),
-    })
-    .await;
+    });
     let worker = world.worker(&[(ENDPOINT, &sink.url()), ("BILLING_RETRY_MAX", "10ms")]);
     let ids = world.deliveries(1).await;
     let seen = world.becomes(&ids[0], "delivered").await;

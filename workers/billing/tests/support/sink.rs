@@ -78,12 +78,12 @@ pub struct Sink {
 
 impl Sink {
     /// Answers as `script` says of the post and how many of its id came before.
-    pub async fn start(script: impl Fn(&Post, usize) -> Answer + Send + Sync + 'static) -> Self {
-        Self::start_at("127.0.0.1:0".parse().expect("an address"), None, script).await
+    pub fn start(script: impl Fn(&Post, usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_at("127.0.0.1:0".parse().expect("an address"), None, script)
     }
 
     /// The same at this address, over TLS where it is given.
-    pub async fn start_at(
+    pub fn start_at(
         address: SocketAddr,
         tls: Option<TlsAcceptor>,
         script: impl Fn(&Post, usize) -> Answer + Send + Sync + 'static,
