@@ -10,6 +10,7 @@
 //! | [`store`] | the only room that knows SQL databases |
 //! | [`worker`] | the loop that workers of events share: collect, decode, one transaction, settle |
 //! | [`outbox`] | the loop that workers of what leaves share: claim, attempt, record, again |
+//! | [`webhook`] | one call to the billing system |
 //! | [`ingress`] | HTTP: contracts 2 and 5; only publishes and reads |
 //! | [`commands`] | the operator's commands of the program `referral` |
 //! | [`credentials`], [`one_time`] | keys, passwords and one-time codes as both make and check them |
@@ -29,4 +30,5 @@ pub mod outbox;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod webhook;
 pub mod worker;

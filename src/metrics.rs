@@ -57,6 +57,8 @@ pub struct Metrics {
     pub attempts: Family<ResultLabel, Counter>,
     /// Billing, mail: seconds per attempt.
     pub attempt_seconds: Histogram,
+    /// Billing: destinations that are only probed, as far as this process knows.
+    pub circuits_open: Gauge,
 }
 
 impl Metrics {
@@ -79,6 +81,7 @@ impl Metrics {
             site_events: Gauge::default(),
             attempts: Family::default(),
             attempt_seconds: Histogram::new(exponential_buckets(0.001, 3.0, 10)),
+            circuits_open: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register("events", "Events by outcome", metrics.events.clone());
@@ -107,6 +110,8 @@ impl Metrics {
             "Seconds per attempt to deliver",
             metrics.attempt_seconds.clone(),
         );
+        let circuits = metrics.circuits_open.clone();
+        registry.register("circuits_open", "Destinations that are only probed", circuits);
         Self { registry, ..metrics }
     }
 

@@ -149,6 +149,12 @@ async fn all_that_died_are_tried_again_at_a_pace(bed: Arc<Bed>) {
     assert!(due.windows(2).all(|pair| pair[1] - pair[0] == 10_000), "{due:?}");
 
     billing.start_again();
-    all_are(&ingress, USERS, "delivered", 2).await;
+    let page = all_are(&ingress, USERS, "delivered", 2).await;
+    let newest = page["items"].as_array().unwrap();
+    for (number, expected) in [(1, &newest[..5]), (3, &newest[10..]), (4, &[])] {
+        let listing = format!("/v1/deliveries?limit=5&page={number}");
+        let (_, page) = ingress.get(&listing).await;
+        assert_eq!(page, json!({"items": expected, "limit": 5, "total": USERS}), "{number}");
+    }
     assert_eq!((receiver.ledger().len(), receiver.calls().len()), (USERS, 2 * USERS));
 }

@@ -21,7 +21,7 @@ use referral::broker::Outgoing;
 use crate::{
     harness::{
         Bed, Database, Program, Receiver, Tenant, bed::run_on, environment, eventually,
-        messages::cut, on_every_database, services::Services, state,
+        messages::cut, on_every_database, receiver::amount, services::Services, state,
     },
     model::{
         cases::{Size, journeys, large_cases},
@@ -244,13 +244,6 @@ impl Run {
         let billed: i64 = ledger.values().map(|call| amount(&call.body)).sum();
         assert_eq!(billed, self.expected.owed(), "Σ billing calls = Σ credits");
     }
-}
-
-/// Minor units of `amount=10.00&…`.
-fn amount(body: &str) -> i64 {
-    let text = body.strip_prefix("amount=").and_then(|rest| rest.split('&').next());
-    let text = text.unwrap_or_else(|| panic!("no amount in {body}"));
-    referral::domain::Money::parse(text).unwrap().minor()
 }
 
 /// Randomness that a printed seed repeats.

@@ -7,6 +7,7 @@ mod harness;
 mod model;
 
 mod balance;
+mod billing;
 mod broker;
 mod browser;
 mod codes;

@@ -1,9 +1,11 @@
 //! Every sentence of the contract's pages on daily records (`rcp`, contract 2), on partners who register
-//! sites (`umi`, contract 3), on exchange partners (`aura`, contract 4), and on programmes and credits (`getup`, contract 5) has a test that proves it.
+//! sites (`umi`, contract 3), on exchange partners (`aura`, contract 4), on programmes and credits
+//! (`getup`, contract 5), and on the billing webhook (contract 6) has a test that proves it.
 //!
 //! The tables quote the pages clause by clause and name the tests, `file::test`. Here it is checked
 //! that each of those is there. Nothing is read but the sources of this repository.
 mod aura;
+mod billing;
 mod getup;
 mod rcp;
 mod umi;
@@ -17,7 +19,8 @@ use std::{
 type Promise = (&'static str, &'static [&'static str]);
 
 fn promises() -> impl Iterator<Item = &'static Promise> {
-    rcp::PROMISES.iter().chain(umi::PROMISES).chain(aura::PROMISES).chain(getup::PROMISES)
+    let pages = [rcp::PROMISES, umi::PROMISES, aura::PROMISES, getup::PROMISES, billing::PROMISES];
+    pages.into_iter().flatten()
 }
 
 /// The names of all tests of the tree, as `file::test`; a `mod.rs` is called by its directory.

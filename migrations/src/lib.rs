@@ -13,6 +13,7 @@ mod m20261122_000004_rates;
 mod m20261122_000005_partners;
 mod m20261126_000006_sites;
 mod m20261126_000007_letters;
+mod m20261126_000008_circuits;
 mod sql;
 
 /// All migrations, in order.
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000005_partners::Migration),
             Box::new(m20261126_000006_sites::Migration),
             Box::new(m20261126_000007_letters::Migration),
+            Box::new(m20261126_000008_circuits::Migration),
         ]
     }
 }

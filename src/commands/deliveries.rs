@@ -1,6 +1,8 @@
-//! `referral deliveries list|show|retry` (contract 6): what billing was told, or is to be told, of credits.
+//! `referral deliveries list|show|retry|test` (contract 6): what billing was told, or is to be told, of credits.
 //!
-//! Shapes are the HTTP answers'. A retry makes rows due; billing does the rest.
+//! Shapes are the HTTP answers'. A retry makes rows due; billing does the rest. [`test`] is another matter.
+mod test;
+
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::bail;
@@ -43,6 +45,8 @@ enum Action {
     },
     /// Makes deliveries due again; each keeps its `webhook-id`
     Retry(Retry),
+    /// Sends a signed POST of 0.00 that is no credit, and shows what came back; exit 0 on a 2xx status
+    Test(test::Args),
 }
 
 /// Which deliveries; they combine.
@@ -120,6 +124,7 @@ pub(super) async fn run(args: Args, tools: &Tools) -> anyhow::Result<ExitCode> {
         Action::Show { id, json } => show(&id, json, tools).await?,
         Action::Retry(Retry { id: Some(id), .. }) => retry_one(&id, tools).await?,
         Action::Retry(wanted) => return retry_dead(wanted, tools).await,
+        Action::Test(wanted) => return test::run(wanted, tools).await,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -220,6 +220,7 @@ mod tests {
             ("referral token create --login l --domain d --ttl 5", "--ttl"),
             ("referral admin create l --domain d", "--password-stdin"),
             ("referral admin totp l --off", "--domain"),
+            ("referral deliveries test --user-hash=", "--user-hash"),
             ("referral import users", "<FILE>"),
             ("referral import users f --program one", "--program"),
             ("referral rates load", "<FILE>"),

@@ -1,9 +1,9 @@
 //! Claiming: the SQL by which an item that is due becomes this process's for a while.
 //!
 //! Owns the lease of a row (contract 6, "States"): whoever's token stands in it may write its
-//! outcome, until `lease_until_us`, when anybody may claim it. Refuses to decide how many, and what
-//! is done with them.
-use super::{Item, Outbox};
+//! outcome, until `lease_until_us`, when anybody may claim it. Refuses to decide how many, which of
+//! them may leave now, and what is done with them.
+use super::{Courier, Item, Outbox};
 use crate::{
     clock::Clock,
     domain::Micros,
@@ -32,6 +32,8 @@ pub enum Which<'a> {
 
 /// Named unlike the table's column, as `UPDATE … FROM` wants on some databases.
 const ID: &[(&str, Kind)] = &[("named_id", Kind::Text)];
+/// Values of a column of the table.
+const VALUE: &[(&str, Kind)] = &[("one_of", Kind::Text)];
 
 const NAMED: &str = "
 SELECT id, attempts, first_attempt_us, {columns}
@@ -44,6 +46,24 @@ FROM {table}
 WHERE state = 'pending' AND next_attempt_us <= {?} AND lease_until_us <= {?}
 ORDER BY next_attempt_us LIMIT {?} {skip locked}";
 
+const DUE_BUT: &str = "
+SELECT id, attempts, first_attempt_us, {columns}
+FROM {table}
+WHERE state = 'pending' AND next_attempt_us <= {?} AND lease_until_us <= {?}
+    AND NOT EXISTS (SELECT 1 FROM {rows} WHERE r.one_of = {table}.{column})
+ORDER BY next_attempt_us LIMIT {?} {skip locked}";
+
+const OLDEST: &str = "
+SELECT id FROM {table}
+WHERE state = 'pending' AND next_attempt_us <= {?} AND lease_until_us <= {?}
+ORDER BY created_us, id LIMIT 1";
+
+const OLDEST_AMONG: &str = "
+SELECT id FROM {table}
+WHERE state = 'pending' AND next_attempt_us <= {?} AND lease_until_us <= {?}
+    AND EXISTS (SELECT 1 FROM {rows} WHERE r.one_of = {table}.{column})
+ORDER BY created_us, id LIMIT 1";
+
 const TAKE: &str = "
 UPDATE {table}{, rows}
 SET lease = {?}, lease_until_us = {?}, first_attempt_us = COALESCE(first_attempt_us, {?})
@@ -53,51 +73,107 @@ const NEXT_DUE: &str = "
 SELECT MIN(next_attempt_us) AS due FROM {table}
 WHERE state = 'pending' AND next_attempt_us > {?}";
 
-/// Claims in one transaction, for as long as `lease_us`. Rows that another process has in hand at
-/// this moment are passed over, not waited for.
-pub async fn claim<I: Item>(
+/// What is due, in the transaction of a claim.
+pub struct Due<'a> {
+    /// The transaction.
+    pub tx: &'a Tx,
+    /// Whose items.
+    pub outbox: &'static Outbox,
+    /// The instant of the claim.
+    pub at: Micros,
+    /// The token that its leases will have.
+    pub token: &'a str,
+    /// When they will end.
+    pub until: Micros,
+}
+
+impl Due<'_> {
+    /// Locks and reads items. Those that another process has in hand at this moment are passed
+    /// over, not waited for.
+    pub async fn lock<I: Item>(&self, which: Which<'_>) -> Result<Vec<I>, StoreError> {
+        let now = Param::from(self.at.0);
+        match which {
+            Which::Named(ids) => {
+                let ids = texts(ID, ids.iter().map(String::as_str));
+                self.read(&self.outbox.sql(NAMED), Some(&ids), vec![now.clone(), now]).await
+            }
+            Which::Due(most) => {
+                let most = i64::try_from(most).unwrap_or(i64::MAX);
+                self.read(&self.outbox.sql(DUE), None, vec![now.clone(), now, most.into()]).await
+            }
+        }
+    }
+
+    /// The same of those longest due, but for those that have one of these values in `column`.
+    pub async fn lock_but<I: Item>(
+        &self,
+        most: usize,
+        column: &str,
+        values: &[&str],
+    ) -> Result<Vec<I>, StoreError> {
+        if values.is_empty() {
+            return self.lock(Which::Due(most)).await;
+        }
+        let now = Param::from(self.at.0);
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let sql = self.outbox.sql(DUE_BUT).replace("{column}", column);
+        let values = texts(VALUE, values.iter().copied());
+        self.read(&sql, Some(&values), vec![now.clone(), now, most.into()]).await
+    }
+
+    /// Locks the oldest of those that are due and, where it is said, have one of these values in
+    /// a column. `None`: there is none, or another process has it in hand.
+    pub async fn oldest<I: Item>(
+        &self,
+        among: Option<(&str, &[&str])>,
+    ) -> Result<Option<I>, StoreError> {
+        let params = vec![Param::from(self.at.0), Param::from(self.at.0)];
+        // Found first and locked then: some databases lock all that they look at.
+        let found = match among {
+            None => self.tx.all(&self.outbox.sql(OLDEST), None, params).await?,
+            Some((column, values)) => {
+                let sql = self.outbox.sql(OLDEST_AMONG).replace("{column}", column);
+                self.tx.all(&sql, Some(&texts(VALUE, values.iter().copied())), params).await?
+            }
+        };
+        let Some(row) = found.first() else { return Ok(None) };
+        Ok(self.lock(Which::Named(&[row.text("id")?])).await?.pop())
+    }
+
+    async fn read<I: Item>(
+        &self,
+        sql: &str,
+        rows: Option<&Rows>,
+        params: Vec<Param>,
+    ) -> Result<Vec<I>, StoreError> {
+        self.tx.all(sql, rows, params).await?.iter().map(I::read).collect()
+    }
+}
+
+/// Claims what the courier picks in one transaction, for as long as `lease_us`.
+pub async fn claim<C: Courier>(
+    courier: &C,
     store: &Store,
     clock: &Clock,
     which: Which<'_>,
     lease_us: i64,
-) -> Result<Claim<I>, StoreError> {
-    let outbox = I::OUTBOX;
+) -> Result<Claim<C::Item>, StoreError> {
     let token = uuid::Uuid::new_v4().to_string();
     let tx = store.begin().await?;
     // Taken here, because on SQLite the transaction may have waited for another process's.
     let at = clock.now();
-    let items = match which {
-        Which::Named(ids) => {
-            let ids = id_rows(ids.iter().map(String::as_str));
-            tx.all(&outbox.sql(NAMED), Some(&ids), vec![at.0.into(), at.0.into()]).await?
-        }
-        Which::Due(most) => {
-            let most = i64::try_from(most).unwrap_or(i64::MAX);
-            let params = vec![at.0.into(), at.0.into(), most.into()];
-            tx.all(&outbox.sql(DUE), None, params).await?
-        }
-    };
-    let items = items.iter().map(I::read).collect::<Result<Vec<_>, _>>()?;
+    let until = Micros(at.0.saturating_add(lease_us));
+    let due = Due { tx: &tx, outbox: C::Item::OUTBOX, at, token: &token, until };
+    let items = courier.pick(&due, which).await?;
     if items.is_empty() {
         tx.rollback().await?;
     } else {
-        take(tx, &items, &token, at, lease_us).await?;
+        let ids = texts(ID, items.iter().map(Item::id));
+        let params = vec![token.as_str().into(), until.0.into(), at.0.into()];
+        tx.run(&C::Item::OUTBOX.sql(TAKE), Some(&ids), params).await?;
+        tx.commit().await?;
     }
     Ok(Claim { token, at, items })
-}
-
-async fn take<I: Item>(
-    tx: Tx,
-    items: &[I],
-    token: &str,
-    at: Micros,
-    lease_us: i64,
-) -> Result<(), StoreError> {
-    let ids = id_rows(items.iter().map(I::id));
-    let until = at.0.saturating_add(lease_us);
-    let params = vec![token.into(), until.into(), at.0.into()];
-    tx.run(&I::OUTBOX.sql(TAKE), Some(&ids), params).await?;
-    tx.commit().await
 }
 
 /// When the next item that is not due at `now` will be; `None`: none is waiting.
@@ -110,10 +186,13 @@ pub async fn next_due(
     Ok(row.map(|row| row.int_or_null("due")).transpose()?.flatten().map(Micros))
 }
 
-fn id_rows<'a>(ids: impl Iterator<Item = &'a str>) -> Rows {
-    let mut rows = Rows::new(ID);
-    for id in ids {
-        rows.push([Param::from(id)]);
+fn texts<'a>(
+    column: &'static [(&'static str, Kind)],
+    texts: impl Iterator<Item = &'a str>,
+) -> Rows {
+    let mut rows = Rows::new(column);
+    for text in texts {
+        rows.push([Param::from(text)]);
     }
     rows
 }

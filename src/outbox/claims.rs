@@ -114,7 +114,7 @@ impl<C: Courier> Claiming<C> {
             self.sweep(agenda, courier, free).await?;
         } else if !named.is_empty() {
             agenda.hinted = true;
-            let claim = self.claim(Which::Named(&named)).await?;
+            let claim = self.claim(courier, Which::Named(&named)).await?;
             self.start(courier, claim);
             agenda.taken(named.len());
         } else if agenda.queue.is_empty() {
@@ -133,7 +133,7 @@ impl<C: Courier> Claiming<C> {
         courier: &Arc<C>,
         free: usize,
     ) -> Result<(), StoreError> {
-        let claim = self.claim(Which::Due(free)).await?;
+        let claim = self.claim(courier, Which::Due(free)).await?;
         agenda.more = claim.items.len() >= free;
         agenda.sweep_at = Instant::now() + SWEEP_EVERY;
         self.start(courier, claim);
@@ -146,11 +146,16 @@ impl<C: Courier> Claiming<C> {
         Ok(())
     }
 
-    async fn claim(&self, which: Which<'_>) -> Result<Claim<C::Item>, StoreError> {
+    async fn claim(
+        &self,
+        courier: &Arc<C>,
+        which: Which<'_>,
+    ) -> Result<Claim<C::Item>, StoreError> {
         let lease = self.plan.timeout + LEASE_MARGIN;
         let lease_us = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
         let clock = &self.plan.clock;
-        let claimed = self.store.again(|| claim(&self.store, clock, which, lease_us)).await?;
+        let work = || claim(&**courier, &self.store, clock, which, lease_us);
+        let claimed = self.store.again(work).await?;
         self.context.ready.set("database", true);
         Ok(claimed)
     }
@@ -192,9 +197,10 @@ impl<C: Courier> Claiming<C> {
         Ok(false)
     }
 
-    /// What the recorder put off may be due before the next sweep.
+    /// What the recorder or the courier put off may be due before the next sweep.
     fn note_due(&self, agenda: &mut Agenda) {
-        if let Some(due) = self.held.take_due() {
+        let wakes_at = self.courier.as_ref().and_then(|courier| courier.wakes_at());
+        for due in [self.held.take_due(), wakes_at].into_iter().flatten() {
             agenda.sweep_at = agenda.sweep_at.min(instant_of(due, self.plan.clock.now()));
         }
     }

@@ -1,5 +1,5 @@
 //! What a worker says of its outbox: the table, and how one item of it is attempted.
-use super::outcome::Attempt;
+use super::{Due, Which, outcome::Attempt};
 use crate::{
     broker::hints::Hints,
     domain::Micros,
@@ -68,4 +68,20 @@ pub trait Courier: Send + Sync + 'static {
 
     /// One attempt, which began at `began`; ends within [`Plan::timeout`](super::Plan).
     fn attempt(&self, item: &Self::Item, began: Micros) -> impl Future<Output = Attempt> + Send;
+
+    /// Which of the items that are due leave now, no more than `which` says; the others stay as
+    /// they are. A part of the claim's transaction, which may be run again.
+    fn pick(
+        &self,
+        due: &Due<'_>,
+        which: Which<'_>,
+    ) -> impl Future<Output = Result<Vec<Self::Item>, StoreError>> + Send {
+        due.lock(which)
+    }
+
+    /// The earliest instant, of those learnt since the last call, at which [`pick`](Self::pick)
+    /// may let something leave that it held back.
+    fn wakes_at(&self) -> Option<Micros> {
+        None
+    }
 }

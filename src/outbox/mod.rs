@@ -31,7 +31,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use claim::{Claim, Which, claim};
+pub use claim::{Claim, Due, Which, claim};
 pub use item::{Courier, Item, Outbox};
 pub use outcome::{Attempt, Outcome, Verdict};
 pub use schedule::{Failure, Policy};

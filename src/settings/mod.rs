@@ -149,11 +149,13 @@ impl Settings {
             endpoint: self.http_url("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP")?,
             json,
             secrets: secrets.map(str::to_owned).collect(),
-            timeout: self.duration("BILLING_TIMEOUT")?,
+            timeout: self.some_time("BILLING_TIMEOUT")?,
             concurrency_max: self.int("BILLING_CONCURRENCY", 1..=10_000)? as usize,
-            retry_initial: self.duration("BILLING_RETRY_INITIAL")?,
-            retry_pause_max: self.duration("BILLING_RETRY_MAX")?,
+            retry_initial: self.some_time("BILLING_RETRY_INITIAL")?,
+            retry_pause_max: self.some_time("BILLING_RETRY_MAX")?,
             retry_for: self.duration("BILLING_RETRY_FOR")?,
+            circuit_after: self.int("BILLING_CIRCUIT_AFTER", 1..=1_000_000)? as u32,
+            probe_pause: self.some_time("BILLING_PROBE")?,
         })
     }
 
@@ -281,6 +283,10 @@ pub struct BillingSettings {
     pub retry_pause_max: Duration,
     /// A delivery that fails for so long is dead.
     pub retry_for: Duration,
+    /// A destination that fails so often in a row is only probed.
+    pub circuit_after: u32,
+    /// Pause before each probe.
+    pub probe_pause: Duration,
 }
 
 /// See [`Settings::rcp`].

@@ -139,6 +139,12 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("BILLING_RETRY_MAX", "6h", "billing: longest pause between retries"),
     setting("BILLING_RETRY_FOR", "3d", "billing: a delivery that fails for so long is dead"),
+    setting(
+        "BILLING_CIRCUIT_AFTER",
+        "10",
+        "billing: a destination that fails so often in a row gets one probe at a time until it answers, 1 to 1000000",
+    ),
+    setting("BILLING_PROBE", "1s", "billing: pause before each of these probes"),
     secret("RCP_PASSWORD", "", "rcp sync: the password of --login at the remote RCP"),
     secret(
         "RCP_TOKEN",

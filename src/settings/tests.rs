@@ -18,8 +18,11 @@ fn every_default_is_valid() {
 #[test]
 fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
     type Read = fn(&Settings) -> Option<SettingError>;
-    let cases: [(&str, &str, Read); 9] = [
+    let cases: [(&str, &str, Read); 12] = [
         ("BILLING_TIMEOUT", "15", |s| s.billing().err()),
+        ("BILLING_RETRY_MAX", "0s", |s| s.billing().err()),
+        ("BILLING_CIRCUIT_AFTER", "0", |s| s.billing().err()),
+        ("BILLING_PROBE", "0ms", |s| s.billing().err()),
         ("BATCH_MAX", "0", |s| s.worker().err()),
         ("RATE_LIMIT", "maybe", |s| s.ingress().err()),
         ("LANDING_URL", "https://{code}/", |s| s.ingress().err()),
@@ -35,6 +38,23 @@ fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
         assert!(line.starts_with(name) && !line.contains('\n'), "{name}: {line:?}");
         assert!(!line.contains("hunter2"), "{line}");
     }
+}
+
+/// Contract 6.
+#[test]
+fn billings_defaults_are_the_contracts() {
+    let billing = Settings::default().billing().unwrap();
+    let seconds = [
+        (billing.timeout, 15),
+        (billing.retry_initial, 5),
+        (billing.retry_pause_max, 6 * 3600),
+        (billing.retry_for, 3 * 86400),
+        (billing.probe_pause, 1),
+    ];
+    for (duration, expected) in seconds {
+        assert_eq!(duration, Duration::from_secs(expected));
+    }
+    assert_eq!((billing.circuit_after, billing.concurrency_max, billing.json), (10, 64, false));
 }
 
 #[test]

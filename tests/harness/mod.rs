@@ -14,6 +14,9 @@ pub mod program;
 pub mod receiver;
 pub mod remote;
 pub mod services;
+#[path = "../../workers/billing/tests/support/sink.rs"]
+#[expect(dead_code, reason = "billing's own tests use the rest of it")]
+pub mod sink;
 pub mod state;
 pub mod tenant;
 mod told;

@@ -89,6 +89,13 @@ impl Receiver {
     }
 }
 
+/// Minor units of `amount=10.00&…`.
+pub fn amount(body: &str) -> i64 {
+    let text = body.strip_prefix("amount=").and_then(|rest| rest.split('&').next());
+    let text = text.unwrap_or_else(|| panic!("no amount in {body}"));
+    referral::domain::Money::parse(text).unwrap().minor()
+}
+
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.task.abort();

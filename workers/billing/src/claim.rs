@@ -7,41 +7,29 @@ use referral::{
     domain::Micros,
     outbox::{Item, Outbox},
     store::{Row, StoreError},
+    webhook::Credit,
 };
 
-use crate::points;
+use crate::{breaker::Probe, points};
 
 /// A delivery that was claimed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Delivery {
-    /// `webhook-id`.
-    pub id: String,
-    /// Who is credited.
-    pub user_hash: String,
-    /// `signup_credit` or `acquired_credit`.
-    pub kind: String,
-    /// In minor units.
-    pub amount_minor: i64,
-    /// ISO 4217.
-    pub currency: String,
-    /// The programme it is paid under.
-    pub program_id: i64,
-    /// Its name.
-    pub program_name: String,
-    /// The referrer.
-    pub user_indicator_hash: String,
-    /// Who was referred.
-    pub referred_user_hash: String,
-    /// W3C trace context of the event that it goes back to.
-    pub traceparent: Option<String>,
-    /// The rest of it.
-    pub tracestate: Option<String>,
-    /// When the credit was granted.
-    pub created_us: i64,
+    /// What billing is told.
+    pub credit: Credit,
     /// Attempts before this one.
     pub attempts: i64,
     /// When the first attempt was claimed; none: this is it.
     pub first_attempt_us: Option<i64>,
+    /// Open circuits, to whatever destinations, as the claim saw it.
+    pub circuits_open: i64,
+    /// Where its attempt is a probe of one.
+    pub probe: Option<Probe>,
+}
+
+impl Delivery {
+    /// The column of `user_hash`.
+    pub const USER: &'static str = "user_hash";
 }
 
 /// The deliveries and their attempts.
@@ -49,7 +37,8 @@ pub const OUTBOX: Outbox = Outbox {
     hints: hints::DELIVERIES,
     table: "delivery",
     columns: "user_hash, kind, amount_minor, currency, program_id, program_name, \
-        user_indicator_hash, referred_user_hash, traceparent, tracestate, created_us",
+        user_indicator_hash, referred_user_hash, traceparent, tracestate, created_us, \
+        (SELECT COUNT(*) FROM circuit) AS circuits_open",
     attempts: "attempt",
     attempt_of: "delivery_id",
     hints_wait: false,
@@ -61,7 +50,7 @@ impl Item for Delivery {
     const OUTBOX: &'static Outbox = &OUTBOX;
 
     fn read(row: &Row) -> Result<Self, StoreError> {
-        Ok(Self {
+        let credit = Credit {
             id: row.text("id")?,
             user_hash: row.text("user_hash")?,
             kind: row.text("kind")?,
@@ -74,13 +63,18 @@ impl Item for Delivery {
             traceparent: row.text_or_null("traceparent")?,
             tracestate: row.text_or_null("tracestate")?,
             created_us: row.int("created_us")?,
+        };
+        Ok(Self {
+            credit,
             attempts: row.int("attempts")?,
             first_attempt_us: row.int_or_null("first_attempt_us")?,
+            circuits_open: row.int("circuits_open")?,
+            probe: None,
         })
     }
 
     fn id(&self) -> &str {
-        &self.id
+        &self.credit.id
     }
 
     fn attempts(&self) -> i64 {
@@ -94,25 +88,14 @@ impl Item for Delivery {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use referral::domain::UserHash;
+
     use super::*;
 
-    /// A delivery as the credits worker makes them.
+    /// A delivery that was never attempted.
     pub(crate) fn delivery(id: &str) -> Delivery {
-        Delivery {
-            id: id.to_owned(),
-            user_hash: "alice".to_owned(),
-            kind: "signup_credit".to_owned(),
-            amount_minor: 1000,
-            currency: "USD".to_owned(),
-            program_id: 1,
-            program_name: "Default".to_owned(),
-            user_indicator_hash: "bob".to_owned(),
-            referred_user_hash: "alice".to_owned(),
-            traceparent: None,
-            tracestate: None,
-            created_us: Micros::parse("2026-11-22T01:02:03.000004Z").unwrap().0,
-            attempts: 0,
-            first_attempt_us: None,
-        }
+        let user = UserHash::parse("alice").unwrap();
+        let credit = Credit::made_up(id, &user, Micros(0));
+        Delivery { credit, attempts: 0, first_attempt_us: None, circuits_open: 0, probe: None }
     }
 }

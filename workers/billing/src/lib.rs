@@ -7,19 +7,17 @@
 //! | --- | --- |
 //! | [`referral::outbox`] | hints, claims, schedule, outcomes: what this worker shares with `mail` |
 //! | [`claim`] | the delivery as a row |
-//! | [`send`] with [`target`], [`body`], [`sign`] | one POST |
+//! | [`breaker`] with [`circuit`] | which deliveries may leave now: the circuit per destination |
+//! | [`referral::webhook`] | one POST |
 //! | [`outcome`] | what came back (pure) |
 //! | [`points`] | where a test may kill it |
 //!
-//! A repeated attempt has the same id and the same bytes. The circuit per destination (contract 6)
-//! is not here yet: its room is between the outbox's claims and [`send`].
-pub mod body;
+//! A repeated attempt has the same id and the same bytes.
+pub mod breaker;
+pub mod circuit;
 pub mod claim;
 pub mod outcome;
 pub mod points;
-pub mod send;
-pub mod sign;
-pub mod target;
 
 use std::sync::Arc;
 
@@ -28,17 +26,16 @@ use referral::{
     clock::Clock,
     domain::Micros,
     lifecycle::Context,
-    outbox::{self, Attempt, Courier, Jitter, Plan, Policy},
+    metrics::Metrics,
+    outbox::{self, Attempt, Courier, Due, Jitter, Plan, Policy, Which},
     settings::{BillingSettings, SettingError, Settings},
-    store::StoreSettings,
+    store::{Store, StoreError, StoreSettings},
+    webhook::{Sender, Signer},
 };
 use tokio::time::Instant;
 
-use body::Format;
+use breaker::Breaker;
 use claim::Delivery;
-use send::Sender;
-use sign::Signer;
-use target::Target;
 
 /// All that the program is told.
 #[derive(Clone)]
@@ -61,15 +58,6 @@ impl Config {
     /// From the settings, with the system's clock and randomness.
     pub fn read(settings: &Settings) -> Result<Self, SettingError> {
         let billing = settings.billing()?;
-        let positive = [
-            ("BILLING_TIMEOUT", billing.timeout),
-            ("BILLING_RETRY_INITIAL", billing.retry_initial),
-            ("BILLING_RETRY_MAX", billing.retry_pause_max),
-        ];
-        if let Some((name, _)) = positive.iter().find(|(_, value)| value.is_zero()) {
-            let problem = "must be more than nothing".to_owned();
-            return Err(SettingError { name: (*name).to_owned(), problem });
-        }
         Ok(Self {
             broker: settings.broker("billing")?,
             store: settings.store()?,
@@ -80,21 +68,22 @@ impl Config {
         })
     }
 
-    fn poster(&self) -> anyhow::Result<Option<Arc<Poster>>> {
-        let Some(endpoint) = &self.billing.endpoint else {
+    fn sender(&self) -> anyhow::Result<Option<Sender>> {
+        let sender = Sender::of(&self.billing, self.signer.clone())?;
+        if sender.is_none() {
             tracing::warn!(
                 "ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP is not set: deliveries wait in the database"
             );
-            return Ok(None);
-        };
-        if self.signer.is_empty() {
-            tracing::warn!("WEBHOOK_SECRETS is not set: billing calls are not signed");
         }
-        let BillingSettings { json, timeout, concurrency_max, .. } = self.billing;
-        let format = if json { Format::Json } else { Format::Form };
-        let target = Target::new(endpoint);
-        let sender = Sender::new(target, format, self.signer.clone(), timeout, concurrency_max)?;
-        Ok(Some(Arc::new(Poster { sender })))
+        Ok(sender)
+    }
+
+    fn poster(&self, sender: Sender, store: Store, metrics: Arc<Metrics>) -> Poster {
+        let &BillingSettings { circuit_after, probe_pause, concurrency_max, .. } = &self.billing;
+        let target = sender.target().clone();
+        let breaker =
+            Breaker::new(target, store, metrics, circuit_after, probe_pause, concurrency_max);
+        Poster { sender, breaker }
     }
 
     fn plan(self) -> Plan {
@@ -117,6 +106,7 @@ impl Config {
 /// Makes the attempts: one POST each.
 struct Poster {
     sender: Sender,
+    breaker: Breaker,
 }
 
 impl Courier for Poster {
@@ -125,15 +115,27 @@ impl Courier for Poster {
     async fn attempt(&self, delivery: &Delivery, began: Micros) -> Attempt {
         points::before_post();
         let watch = Instant::now();
-        let exchange = self.sender.post(delivery, began).await;
+        let exchange = self.sender.post(&delivery.credit, began).await;
         points::after_post();
-        outcome::judge(exchange, outbox::outcome::ended(began, watch.elapsed()))
+        let now = outbox::outcome::ended(began, watch.elapsed());
+        self.breaker.note(delivery, outcome::destination_fails(&exchange), now).await;
+        outcome::judge(exchange, now)
+    }
+
+    async fn pick(&self, due: &Due<'_>, which: Which<'_>) -> Result<Vec<Delivery>, StoreError> {
+        self.breaker.pick(due, which).await
+    }
+
+    fn wakes_at(&self) -> Option<Micros> {
+        self.breaker.wakes_at()
     }
 }
 
 /// Delivers until it is told to stop, then finishes the requests in flight and records them.
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
-    let poster = config.poster()?;
+    let sender = config.sender()?;
     let Some(store) = outbox::open(&config.store, &context).await? else { return Ok(()) };
+    let poster = sender
+        .map(|sender| Arc::new(config.poster(sender, store.clone(), context.metrics.clone())));
     outbox::run(poster, store, config.plan(), context).await
 }

@@ -15,6 +15,8 @@ const PROGRAM: Program = Program {
         "BILLING_RETRY_INITIAL",
         "BILLING_RETRY_MAX",
         "BILLING_RETRY_FOR",
+        "BILLING_CIRCUIT_AFTER",
+        "BILLING_PROBE",
     ],
 };
 

@@ -1,30 +1,24 @@
 //! From what came back to what it means, pure.
 //!
-//! Owns the rules of contract 6 on success and failure. Part 5's circuit has its room beside this:
-//! it will look at the same [`Exchange`] per destination, before the next claim; it is not here.
+//! Owns the rules of contract 6 on success and failure: of the delivery, and of its destination.
 use referral::{
     domain::{Micros, retry_after},
     outbox::{Attempt, Failure},
+    webhook::Exchange,
 };
-
-/// What one POST brought.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Exchange {
-    /// The status, where one arrived.
-    pub status: Option<u16>,
-    /// `Retry-After`, as it came.
-    pub retry_after: Option<String>,
-    /// What went wrong, for people; holds neither address nor secret.
-    pub error: Option<String>,
-    /// The beginning of the answer's body.
-    pub answer: Option<String>,
-}
 
 /// Judges an exchange that ended at `now`.
 pub fn judge(exchange: Exchange, now: Micros) -> Attempt {
     let failure = failure(&exchange, now);
     let Exchange { status, error, answer, .. } = exchange;
     Attempt { status, error, answer, failure }
+}
+
+/// Whether it says that its destination fails (contract 6, the circuit): no answer, or one by which the
+/// destination says so itself (5xx), or that it has too much to do (429). Any other answer is one about
+/// this delivery: there is somebody who takes or refuses it.
+pub fn destination_fails(exchange: &Exchange) -> bool {
+    matches!(exchange.status, None | Some(429 | 500..))
 }
 
 /// `None` for a success: any 2xx status, whatever became of the body after it.
@@ -92,6 +86,20 @@ mod tests {
                 (1, 1_000_000, 1_000_000)
             );
         }
+    }
+
+    #[test]
+    fn what_an_exchange_says_of_the_destination() {
+        let answers = [200, 204, 301, 307, 400, 401, 404, 408, 410, 422, 428, 430, 499];
+        let failures = [429, 500, 502, 503, 504, 599];
+        for (statuses, fails) in [(&answers[..], false), (&failures, true)] {
+            for status in statuses {
+                let exchange = Exchange { status: Some(*status), ..Exchange::default() };
+                assert_eq!(destination_fails(&exchange), fails, "{status}");
+            }
+        }
+        let error = Some("no answer within 15000 ms".to_owned());
+        assert!(destination_fails(&Exchange { error, ..Exchange::default() }));
     }
 
     #[test]

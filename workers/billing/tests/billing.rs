@@ -5,7 +5,11 @@ mod support;
 
 #[path = "cases/answers.rs"]
 mod answers;
+#[path = "cases/circuits.rs"]
+mod circuits;
 #[path = "cases/crashes.rs"]
 mod crashes;
 #[path = "cases/delivering.rs"]
 mod delivering;
+#[path = "cases/network.rs"]
+mod network;

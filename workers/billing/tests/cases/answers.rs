@@ -22,7 +22,7 @@ on_every_database!(
 );
 
 async fn a_failure_is_tried_again_on_schedule(world: World) {
-    let sink = Sink::start(|_, before| Answer::Status([500, 302, 200][before])).await;
+    let sink = Sink::start(|_, before| Answer::Status([500, 302, 200][before]));
     let worker = world.worker(&[("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url())]);
     let ids = world.deliveries(1).await;
     world.hint(&ids).await;
@@ -47,7 +47,7 @@ async fn a_failure_is_tried_again_on_schedule(world: World) {
 }
 
 async fn gone_is_dead_at_once(world: World) {
-    let sink = Sink::start(|_, _| Answer::Status(410)).await;
+    let sink = Sink::start(|_, _| Answer::Status(410));
     let worker = world.worker(&[("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url())]);
     let ids = world.deliveries(1).await;
     world.hint(&ids).await;
@@ -60,7 +60,7 @@ async fn gone_is_dead_at_once(world: World) {
 }
 
 async fn too_long_is_dead(world: World) {
-    let sink = Sink::start(|_, _| Answer::Status(500)).await;
+    let sink = Sink::start(|_, _| Answer::Status(500));
     let worker = world.worker(&[
         ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url()),
         ("BILLING_RETRY_MAX", "200ms"),
@@ -81,8 +81,7 @@ async fn retry_after_is_obeyed(world: World) {
         0 => Answer::With(429, "retry-after", "2".to_owned()),
         1 => Answer::With(503, "retry-after", "99999999".to_owned()),
         _ => Answer::Status(200),
-    })
-    .await;
+    });
     let worker = world.worker(&[
         ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url()),
         // By the schedule alone the retries would come at once.
@@ -105,8 +104,7 @@ async fn a_huge_answer_is_cut(world: World) {
     let sink = Sink::start(|_, before| {
         let huge = Bytes::from(vec![if before == 0 { 0xff } else { b'x' }; 1 << 20]);
         Answer::Body([500, 200][before], huge)
-    })
-    .await;
+    });
     let worker = world.worker(&[("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url())]);
     let ids = world.deliveries(1).await;
     world.hint(&ids).await;
@@ -119,7 +117,7 @@ async fn a_huge_answer_is_cut(world: World) {
 }
 
 async fn a_success_that_drips_is_a_success(world: World) {
-    let sink = Sink::start(|_, before| Answer::Drip([503, 200][before])).await;
+    let sink = Sink::start(|_, before| Answer::Drip([503, 200][before]));
     let worker = world.worker(&[
         ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url()),
         ("BILLING_TIMEOUT", "700ms"),
@@ -143,8 +141,7 @@ async fn a_broken_exchange_is_repeated_with_the_same_id(world: World) {
         0 => Answer::Reset,
         1 => Answer::Gated(200),
         _ => Answer::Status(200),
-    })
-    .await;
+    });
     let worker = world.worker(&[
         ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url()),
         ("BILLING_TIMEOUT", "500ms"),

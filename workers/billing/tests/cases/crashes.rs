@@ -6,7 +6,7 @@ use referral::{
     clock::Clock,
     domain::Micros,
     outbox::{
-        Outcome, Verdict, Which, claim,
+        Attempt, Courier, Outcome, Verdict, Which, claim,
         record::{Entry, record},
     },
 };
@@ -22,6 +22,7 @@ use crate::{
 
 on_every_database!(
     killed_before_the_outcome_it_is_repeated_after_the_lease,
+    a_killed_process_neither_forgets_an_attempt_nor_makes_one_early,
     stopped_past_its_lease_a_process_changes_nothing,
     a_lease_that_was_taken_over_is_another_s,
     an_outcome_after_a_takeover_is_not_written,
@@ -39,7 +40,7 @@ async fn ended(child: &mut Child) -> ExitStatus {
 
 async fn killed_before_the_outcome_it_is_repeated_after_the_lease(world: World) {
     let gated = |_: &_, before| if before == 0 { Answer::Gated(200) } else { Answer::Status(200) };
-    let sink = Sink::start(gated).await;
+    let sink = Sink::start(gated);
     let own = [("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &*sink.url()), ("BILLING_TIMEOUT", "2s")];
     let mut child = world.process(&own);
     let ids = world.deliveries(1).await;
@@ -61,26 +62,48 @@ async fn killed_before_the_outcome_it_is_repeated_after_the_lease(world: World) 
     world.end().await;
 }
 
+async fn a_killed_process_neither_forgets_an_attempt_nor_makes_one_early(world: World) {
+    let sink = Sink::start(|_, before| Answer::Status([500, 200][before]));
+    let own =
+        [("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &*sink.url()), ("BILLING_RETRY_INITIAL", "3s")];
+    let mut killed = world.process(&own);
+    let ids = world.deliveries(1).await;
+    world.first_attempt(&ids[0]).await;
+    killed.kill().await.unwrap();
+    let worker = world.worker(&own);
+    world.hint(&ids).await;
+    assert_eq!(world.becomes(&ids[0], "delivered").await.attempts, 2);
+    let posts = sink.posts();
+    let pause = posts[1].at - posts[0].at;
+    assert!(pause >= Duration::from_secs(3), "{pause:?}");
+    let attempts = world.attempts(&ids[0]).await;
+    let statuses: Vec<_> = attempts.iter().map(|row| row.int("status").unwrap()).collect();
+    assert_eq!(statuses, [500, 200]);
+    worker.stop().await;
+    world.end().await;
+}
+
 async fn stopped_past_its_lease_a_process_changes_nothing(world: World) {
     let gated = |_: &_, before| if before == 0 { Answer::Gated(500) } else { Answer::Status(200) };
-    let sink = Sink::start(gated).await;
+    let sink = Sink::start(gated);
     let own = [("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &*sink.url()), ("BILLING_TIMEOUT", "2s")];
-    let mut child = world.process(&own);
+    let mut stopped = world.process(&own);
     let ids = world.deliveries(1).await;
     eventually("posted", || async { sink.posts().len() == 1 }).await;
-    signal(&child, "-STOP").await;
-    let worker = world.worker(&own);
+    signal(&stopped, "-STOP").await;
+    let mut other = world.process(&own);
     world.becomes(&ids[0], "delivered").await;
     let delivered = world.seen(&ids[0]).await;
     sink.open_gate();
-    signal(&child, "-CONT").await;
-    a_while().await;
+    signal(&stopped, "-CONT").await;
+    // It writes what it has before it ends.
+    for child in [&mut stopped, &mut other] {
+        signal(child, "-TERM").await;
+        assert_eq!(ended(child).await.code(), Some(0));
+    }
     assert_eq!(world.seen(&ids[0]).await, delivered);
     assert_eq!(world.attempts(&ids[0]).await.len(), 1);
     assert_eq!(sink.posts().len(), 2);
-    signal(&child, "-TERM").await;
-    assert_eq!(ended(&mut child).await.code(), Some(0));
-    worker.stop().await;
     world.end().await;
 }
 
@@ -97,19 +120,29 @@ fn outcome(id: &str, answer: &str) -> Outcome {
     }
 }
 
+/// Picks whatever is due, and attempts nothing.
+struct Nobody;
+
+impl Courier for Nobody {
+    type Item = Delivery;
+
+    async fn attempt(&self, _: &Delivery, _: Micros) -> Attempt {
+        unreachable!("nothing is started here")
+    }
+}
+
 async fn a_lease_that_was_taken_over_is_another_s(world: World) {
     let clock = Clock::system();
     let ids = world.deliveries(2).await;
     let (store, second) = (&world.store, 1_000_000);
-    let early = claim::<Delivery>(store, &clock, Which::Due(9), 1).await.unwrap();
+    let early = claim(&Nobody, store, &clock, Which::Due(9), 1).await.unwrap();
     assert_eq!(early.items.len(), 2);
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let late =
-        claim::<Delivery>(store, &clock, Which::Named(&ids[..1]), 60 * second).await.unwrap();
+    let late = claim(&Nobody, store, &clock, Which::Named(&ids[..1]), 60 * second).await.unwrap();
     assert_eq!(late.items.len(), 1);
     assert!(late.items[0].first_attempt_us.is_some());
     for which in [Which::Named(&ids[..1]), Which::Named(&[])] {
-        let none = claim::<Delivery>(store, &clock, which, second).await.unwrap();
+        let none = claim(&Nobody, store, &clock, which, second).await.unwrap();
         assert!(none.items.is_empty(), "{which:?}");
     }
     let outcomes = [outcome(&ids[0], "stopped"), outcome(&ids[1], "stopped")];
@@ -131,7 +164,7 @@ async fn a_lease_that_was_taken_over_is_another_s(world: World) {
 }
 
 async fn an_outcome_after_a_takeover_is_not_written(world: World) {
-    let sink = Sink::start(|_, _| Answer::Gated(200)).await;
+    let sink = Sink::start(|_, _| Answer::Gated(200));
     let worker = world.worker(&[("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url())]);
     let ids = world.deliveries(1).await;
     world.hint(&ids).await;
@@ -149,7 +182,7 @@ async fn an_outcome_after_a_takeover_is_not_written(world: World) {
 }
 
 async fn sigterm_finishes_what_is_in_flight(world: World) {
-    let sink = Sink::start(|_, _| Answer::Gated(200)).await;
+    let sink = Sink::start(|_, _| Answer::Gated(200));
     let mut child = world.process(&[
         ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url()),
         ("BILLING_CONCURRENCY", "4"),
@@ -180,7 +213,7 @@ async fn a_bad_secret_ends_the_start_and_is_not_shown() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_away_at_the_outcome_costs_no_second_post() {
     let world = World::new(Database::Postgres).await;
-    let sink = Sink::start(|_, _| Answer::Gated(200)).await;
+    let sink = Sink::start(|_, _| Answer::Gated(200));
     let worker = world.worker(&[("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url())]);
     let ids = world.deliveries(3).await;
     world.hint(&ids).await;
@@ -218,7 +251,7 @@ mod failpoints {
         ];
         for (point, posts_before) in points {
             let world = World::new(Database::Postgres).await;
-            let sink = Sink::start(|_, _| Answer::Status(200)).await;
+            let sink = Sink::start(|_, _| Answer::Status(200));
             let failpoint = format!("{point}=return");
             let own = [
                 ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &*sink.url()),

@@ -23,7 +23,7 @@ on_every_database!(
 );
 
 async fn a_hint_is_delivered_once(world: World) {
-    let sink = Sink::start(|_, _| Answer::Status(204)).await;
+    let sink = Sink::start(|_, _| Answer::Status(204));
     let secrets = SECRETS.join(",");
     let worker = world.worker(&[
         ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url()),
@@ -68,7 +68,7 @@ async fn a_hint_is_delivered_once(world: World) {
 }
 
 async fn the_json_format(world: World) {
-    let sink = Sink::start(|_, _| Answer::Status(200)).await;
+    let sink = Sink::start(|_, _| Answer::Status(200));
     let endpoint = format!("{}?user=%s&x=1", sink.url());
     let worker = world
         .worker(&[("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &endpoint), ("BILLING_FORMAT", "json")]);
@@ -88,7 +88,7 @@ async fn the_json_format(world: World) {
 }
 
 async fn without_a_hint_the_sweep_delivers(world: World) {
-    let sink = Sink::start(|_, _| Answer::Status(200)).await;
+    let sink = Sink::start(|_, _| Answer::Status(200));
     let worker = world.worker(&[
         ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url()),
         ("BILLING_CONCURRENCY", "2"),
@@ -101,7 +101,7 @@ async fn without_a_hint_the_sweep_delivers(world: World) {
 }
 
 async fn without_a_broker_the_sweep_delivers(world: World) {
-    let sink = Sink::start(|_, _| Answer::Status(200)).await;
+    let sink = Sink::start(|_, _| Answer::Status(200));
     let worker = world.worker(&[
         ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url()),
         ("AMQP_URL", "amqp://guest:guest@127.0.0.1:1/%2f"),
@@ -114,7 +114,7 @@ async fn without_a_broker_the_sweep_delivers(world: World) {
 }
 
 async fn two_processes_deliver_each_once(world: World) {
-    let sink = Sink::start(|_, _| Answer::Status(200)).await;
+    let sink = Sink::start(|_, _| Answer::Status(200));
     let own = [("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", sink.url())];
     let own = own.each_ref().map(|(name, value)| (*name, value.as_str()));
     let workers = [world.worker(&own), world.worker(&own)];
@@ -150,7 +150,7 @@ async fn without_an_endpoint_deliveries_wait(world: World) {
     worker.stop().await;
     eventually("hints acknowledged", || async { world.queued("referral.billing").await == 0 })
         .await;
-    let sink = Sink::start(|_, _| Answer::Status(200)).await;
+    let sink = Sink::start(|_, _| Answer::Status(200));
     let worker = world.worker(&[("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url())]);
     eventually("all delivered", || async { world.count("delivered").await == 2 }).await;
     worker.stop().await;
@@ -158,7 +158,7 @@ async fn without_an_endpoint_deliveries_wait(world: World) {
 }
 
 async fn what_is_no_hint_is_parked(world: World) {
-    let sink = Sink::start(|_, _| Answer::Status(200)).await;
+    let sink = Sink::start(|_, _| Answer::Status(200));
     let worker = world.worker(&[("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url())]);
     world.publish("{\"deliveries\":").await;
     world.publish("{\"deliveries\":[1]}").await;

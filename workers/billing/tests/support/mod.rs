@@ -1,5 +1,6 @@
 //! What the tests share.
 pub mod sink;
+pub mod tls;
 pub mod world;
 
 /// Makes a test of each function, on every database.

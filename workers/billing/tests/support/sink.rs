@@ -3,7 +3,10 @@ use std::{
     convert::Infallible,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -12,7 +15,16 @@ use futures_util::{StreamExt as _, stream};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::BoxBody};
 use hyper::{HeaderMap, Request, Response, body::Frame, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
+
+/// Bytes of one frame of an answer that is streamed.
+const FRAME_BYTES: usize = 1 << 20;
 
 /// One POST that arrived whole.
 #[derive(Clone, Debug)]
@@ -22,6 +34,8 @@ pub struct Post {
     pub headers: HeaderMap,
     pub body: String,
     pub at: Instant,
+    /// How many came before it over the same connection.
+    pub kept: usize,
 }
 
 impl Post {
@@ -36,48 +50,60 @@ pub enum Answer {
     Status(u16),
     With(u16, &'static str, String),
     Body(u16, Bytes),
+    /// So many bytes, as fast as they are taken.
+    Stream(u16, u64),
     /// A byte every 50 ms, for ever.
     Drip(u16),
     /// Processed, then the connection is gone.
     Reset,
+    /// After a while.
+    Late(u16, Duration),
     /// After the gate is opened.
     Gated(u16),
 }
 
 type Script = dyn Fn(&Post, usize) -> Answer + Send + Sync;
+type Answered = Result<Response<BoxBody<Bytes, Infallible>>, io::Error>;
 
 #[derive(Clone)]
 pub struct Sink {
     pub address: SocketAddr,
     ledger: Arc<Mutex<Vec<Post>>>,
     gate: watch::Sender<bool>,
+    up: watch::Sender<bool>,
+    streamed: Arc<AtomicU64>,
+    script: Arc<Script>,
+    tls: Option<TlsAcceptor>,
 }
 
 impl Sink {
     /// Answers as `script` says of the post and how many of its id came before.
-    pub async fn start(script: impl Fn(&Post, usize) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    pub fn start(script: impl Fn(&Post, usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_at("127.0.0.1:0".parse().expect("an address"), None, script)
+    }
+
+    /// The same at this address, over TLS where it is given.
+    pub fn start_at(
+        address: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        script: impl Fn(&Post, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        // Keeps the port while the sink is down.
+        let place = bound(address);
         let sink = Self {
-            address: listener.local_addr().expect("an address"),
+            address: place.local_addr().expect("an address"),
             ledger: Arc::default(),
             gate: watch::Sender::new(false),
+            up: watch::Sender::new(true),
+            streamed: Arc::default(),
+            script: Arc::new(script),
+            tls,
         };
-        let script: Arc<Script> = Arc::new(script);
+        let listener = bound(sink.address).listen(1024).expect("listens");
         let serving = sink.clone();
         tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.expect("a connection");
-                let (sink, script) = (serving.clone(), script.clone());
-                tokio::spawn(async move {
-                    let service = service_fn(move |request| {
-                        let (sink, script) = (sink.clone(), script.clone());
-                        async move { sink.take(request, &*script).await }
-                    });
-                    let connection = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service);
-                    let _ = connection.await;
-                });
-            }
+            let _place = place;
+            serving.serve(listener).await;
         });
         sink
     }
@@ -94,53 +120,131 @@ impl Sink {
         self.posts().into_iter().filter(|post| post.id == id).collect()
     }
 
+    /// How many posts there were.
+    pub fn count(&self) -> usize {
+        self.ledger.lock().expect("no panic").len()
+    }
+
     pub fn open_gate(&self) {
         self.gate.send_replace(true);
     }
 
-    async fn take(
-        &self,
-        request: Request<Incoming>,
-        script: &Script,
-    ) -> Result<Response<BoxBody<Bytes, Infallible>>, io::Error> {
+    /// Refuses connections, and cuts those that there are, until it is up again.
+    pub fn be_up(&self, up: bool) {
+        self.up.send_replace(up);
+    }
+
+    /// Bytes of streamed answers that were handed over.
+    pub fn streamed(&self) -> u64 {
+        self.streamed.load(Ordering::Relaxed)
+    }
+
+    async fn serve(self, mut listener: TcpListener) {
+        let mut up = self.up.subscribe();
+        loop {
+            let mut connections = JoinSet::new();
+            loop {
+                tokio::select! {
+                    accepted = listener.accept() => {
+                        let (stream, _) = accepted.expect("a connection");
+                        connections.spawn(self.clone().connection(stream));
+                    }
+                    _ = up.wait_for(|up| !up) => break,
+                }
+            }
+            drop((listener, connections));
+            let _ = up.wait_for(|up| *up).await;
+            listener = bound(self.address).listen(1024).expect("listens");
+        }
+    }
+
+    async fn connection(self, stream: tokio::net::TcpStream) {
+        match self.tls.clone() {
+            None => self.http(stream).await,
+            Some(tls) => {
+                // Whoever does not trust it hangs up.
+                if let Ok(stream) = tls.accept(stream).await {
+                    self.http(stream).await;
+                }
+            }
+        }
+    }
+
+    async fn http(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let kept = AtomicUsize::new(0);
+        let service =
+            service_fn(|request| self.take(request, kept.fetch_add(1, Ordering::Relaxed)));
+        let connection = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service);
+        let _ = connection.await;
+    }
+
+    async fn take(&self, request: Request<Incoming>, kept: usize) -> Answered {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let text = |name| head.headers.get(name).map_or("", |id| id.to_str().unwrap()).to_owned();
         let post = Post {
-            id: head.headers.get("webhook-id").map_or("", |id| id.to_str().unwrap()).to_owned(),
+            id: text("webhook-id"),
             path: head.uri.to_string(),
             headers: head.headers,
             body: String::from_utf8(body.to_vec()).expect("UTF-8"),
             at: Instant::now(),
+            kept,
         };
-        let before = self.posts_of(&post.id).len();
-        let answer = script(&post, before);
-        self.ledger.lock().expect("no panic").push(post);
+        let answer = {
+            // One after the other, so that the script sees them in the ledger's order.
+            let mut ledger = self.ledger.lock().expect("no panic");
+            let before = ledger.iter().filter(|older| older.id == post.id).count();
+            let answer = (self.script)(&post, before);
+            ledger.push(post);
+            answer
+        };
+        if let Answer::Late(_, after) = answer {
+            tokio::time::sleep(after).await;
+        }
         if matches!(answer, Answer::Gated(_)) {
             self.gate.subscribe().wait_for(|open| *open).await.map_err(io::Error::other)?;
         }
-        respond(answer)
+        self.respond(answer)
+    }
+
+    fn respond(&self, answer: Answer) -> Answered {
+        let full = |bytes: Bytes| Full::new(bytes).boxed();
+        let builder = Response::builder();
+        let response = match answer {
+            Answer::Status(status) | Answer::Late(status, _) | Answer::Gated(status) => {
+                builder.status(status).body(full("answer".into()))
+            }
+            Answer::With(status, name, value) => {
+                builder.status(status).header(name, value).body(full(Bytes::new()))
+            }
+            Answer::Body(status, bytes) => builder.status(status).body(full(bytes)),
+            Answer::Stream(status, bytes) => {
+                let frame = Bytes::from(vec![b'x'; FRAME_BYTES]);
+                let frames = bytes.div_ceil(FRAME_BYTES as u64);
+                let streamed = self.streamed.clone();
+                let frames = stream::iter(0..frames).map(move |_| {
+                    streamed.fetch_add(FRAME_BYTES as u64, Ordering::Relaxed);
+                    Ok(Frame::data(frame.clone()))
+                });
+                builder.status(status).body(BoxBody::new(StreamBody::new(frames)))
+            }
+            Answer::Drip(status) => {
+                let drops = stream::repeat(()).then(|()| async {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    Ok(Frame::data(Bytes::from_static(b".")))
+                });
+                builder.status(status).body(BoxBody::new(StreamBody::new(drops)))
+            }
+            Answer::Reset => return Err(io::Error::other("reset")),
+        };
+        Ok(response.expect("a response"))
     }
 }
 
-fn respond(answer: Answer) -> Result<Response<BoxBody<Bytes, Infallible>>, io::Error> {
-    let full = |bytes: Bytes| Full::new(bytes).boxed();
-    let builder = Response::builder();
-    let response = match answer {
-        Answer::Status(status) | Answer::Gated(status) => {
-            builder.status(status).body(full("answer".into()))
-        }
-        Answer::With(status, name, value) => {
-            builder.status(status).header(name, value).body(full(Bytes::new()))
-        }
-        Answer::Body(status, bytes) => builder.status(status).body(full(bytes)),
-        Answer::Drip(status) => {
-            let drops = stream::repeat(()).then(|()| async {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                Ok(Frame::data(Bytes::from_static(b".")))
-            });
-            builder.status(status).body(BoxBody::new(StreamBody::new(drops)))
-        }
-        Answer::Reset => return Err(io::Error::other("reset")),
-    };
-    Ok(response.expect("a response"))
+fn bound(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option");
+    socket.bind(address).expect("a port");
+    socket
 }

@@ -118,24 +118,34 @@ impl World {
         command.spawn().unwrap()
     }
 
-    /// Inserts deliveries as the credits worker does; their ids.
+    /// Inserts deliveries as the credits worker does; their ids, the oldest first.
     pub async fn deliveries(&self, n: usize) -> Vec<String> {
-        const COLUMNS: &[(&str, Kind)] =
-            &[("id", Kind::Text), ("entry_id", Kind::Text), ("created_us", Kind::Int)];
+        self.deliveries_of("alice", n).await
+    }
+
+    /// The same of this credited user.
+    pub async fn deliveries_of(&self, user: &str, n: usize) -> Vec<String> {
+        const COLUMNS: &[(&str, Kind)] = &[
+            ("id", Kind::Text),
+            ("entry_id", Kind::Text),
+            ("credited", Kind::Text),
+            ("created_us", Kind::Int),
+        ];
         const INSERT: &str = "
             INSERT INTO delivery (id, entry_id, domain_id, user_hash, kind, amount_minor, currency,
                 program_id, program_name, user_indicator_hash, referred_user_hash, traceparent,
                 created_us, state, attempts, next_attempt_us, lease_until_us)
-            SELECT id, entry_id, 1, 'alice', 'signup_credit', 1000, 'USD', 1, 'Default', 'bob',
+            SELECT id, entry_id, 1, credited, 'signup_credit', 1000, 'USD', 1, 'Default', 'bob',
                 'alice', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
                 created_us, 'pending', 0, created_us, 0
             FROM {rows} WHERE true";
         let now = Clock::system().now().0;
         let ids: Vec<_> = (0..n).map(|_| uuid::Uuid::now_v7().to_string()).collect();
         let mut rows = Rows::new(COLUMNS);
-        for id in &ids {
+        for (id, age_us) in ids.iter().zip((0..n as i64).rev()) {
             let entry_id = uuid::Uuid::now_v7().to_string();
-            rows.push([Param::from(id.as_str()), Param::from(entry_id), Param::from(now)]);
+            let now = now - age_us;
+            rows.push([id.as_str().into(), entry_id.into(), user.into(), Param::from(now)]);
         }
         self.store.run(INSERT, Some(&rows), Vec::new()).await.unwrap();
         ids
@@ -172,6 +182,25 @@ impl World {
     pub async fn attempts(&self, id: &str) -> Vec<Row> {
         let select = "SELECT * FROM attempt WHERE delivery_id = {?} ORDER BY number";
         self.store.all(select, None, vec![id.into()]).await.unwrap()
+    }
+
+    /// A number that a statement finds.
+    pub async fn number(&self, select: &str) -> i64 {
+        self.store.one(select, Vec::new()).await.unwrap().unwrap().int("n").unwrap()
+    }
+
+    /// The first attempt, as soon as it is recorded.
+    pub async fn first_attempt(&self, id: &str) -> Row {
+        eventually("attempted", || async { !self.attempts(id).await.is_empty() }).await;
+        self.attempts(id).await.remove(0)
+    }
+
+    /// Takes deliveries away, so that nobody attempts them any more.
+    pub async fn forget(&self, ids: &[String]) {
+        for id in ids {
+            let delete = "DELETE FROM delivery WHERE id = {?}";
+            self.store.run(delete, None, vec![id.as_str().into()]).await.unwrap();
+        }
     }
 
     pub async fn count(&self, state: &str) -> i64 {

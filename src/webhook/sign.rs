@@ -12,8 +12,9 @@ use base64::{
     },
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use referral::settings::SettingError;
 use sha2::Sha256;
+
+use crate::settings::SettingError;
 
 const SETTING: &str = "WEBHOOK_SECRETS";
 const PREFIX: &str = "whsec_";
@@ -33,9 +34,9 @@ impl Signer {
     /// From secrets `whsec_` + base64. The error says which one is bad, by its place alone.
     pub fn new(secrets: &[String]) -> Result<Self, SettingError> {
         let keys = secrets.iter().enumerate().map(|(place, secret)| {
-            key(secret).ok_or_else(|| SettingError {
-                name: SETTING.to_owned(),
-                problem: format!("secret {} is not whsec_ and base64", place + 1),
+            key(secret).ok_or_else(|| {
+                let problem = format!("secret {} is not whsec_ and base64", place + 1);
+                SettingError::new(SETTING, problem)
             })
         });
         Ok(Self { keys: keys.collect::<Result<_, _>>()? })

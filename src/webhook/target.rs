@@ -3,6 +3,8 @@
 //!
 //! Owns the address. Refuses to send a hash to any other place than its own: what a URL cannot
 //! say is an error, not a guess.
+use std::fmt;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
@@ -25,6 +27,28 @@ pub struct Target {
 #[error("the user's hash cannot be part of the endpoint's address")]
 pub struct Unspeakable;
 
+/// With whom connections are made: scheme, host and port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Destination(String);
+
+impl Destination {
+    /// One that was stored.
+    pub fn of_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// As it is stored: `https://billing.example:443`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl Target {
     /// From the setting, which `Settings` has found to be an http or https URL.
     pub fn new(endpoint: &str) -> Self {
@@ -34,6 +58,19 @@ impl Target {
     /// Whether TLS is spoken there.
     pub fn is_tls(&self) -> bool {
         self.template.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+    }
+
+    /// With whom this user's credits make connections; `None` where no address says the user.
+    pub fn destination(&self, user_hash: &str) -> Option<Destination> {
+        let url = self.url(user_hash).ok()?;
+        let (host, port) = (url.host_str()?, url.port_or_known_default()?);
+        Some(Destination(format!("{}://{host}:{port}", url.scheme())))
+    }
+
+    /// The one destination of all users; `None` where the hash stands in the host name.
+    pub fn shared(&self) -> Option<Destination> {
+        let [one, another] = ["0one0", "0another0"].map(|user| self.destination(user));
+        one.filter(|one| Some(one) == another.as_ref())
     }
 
     /// The address for this user.
@@ -96,6 +133,31 @@ mod tests {
         ];
         for (endpoint, hash) in cases {
             assert_eq!(Target::new(endpoint).url(hash), Err(Unspeakable), "{endpoint} {hash}");
+        }
+    }
+
+    #[test]
+    fn a_destination_is_scheme_host_and_port() {
+        let cases = [
+            ("http://h/cb", "alice", Some("http://h:80"), true),
+            (
+                "HTTPS://user:password@H.Example/%s?key=1",
+                "alice",
+                Some("https://h.example:443"),
+                true,
+            ),
+            ("http://h:8080/%s", "..", None, true),
+            ("http://[::1]:8080/", "alice", Some("http://[::1]:8080"), true),
+            ("http://%s.example/", "Alice", Some("http://alice.example:80"), false),
+            ("http://%s.example/", "a/b", None, false),
+            ("http://127.0.0.%s:8080/", "2", Some("http://127.0.0.2:8080"), false),
+            ("https://%s/credit", "shop.example", Some("https://shop.example:443"), false),
+        ];
+        for (endpoint, user, expected, shared) in cases {
+            let target = Target::new(endpoint);
+            let destination = target.destination(user);
+            assert_eq!(destination.as_ref().map(Destination::as_str), expected, "{endpoint}");
+            assert_eq!(target.shared().is_some(), shared, "{endpoint}");
         }
     }
 
