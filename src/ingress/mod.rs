@@ -1,13 +1,14 @@
 //! HTTP (contracts 2, 4 and 5): the only room that knows axum.
 //!
 //! The ingress reads the database and publishes events; what an event does is the workers'. It
-//! writes only its own tables: tokens, codes, programmes, rates.
+//! writes only its own tables: tokens, codes, programmes, rates, sites, sessions.
 //!
 //! Reading order: [`serve`] (connections), this file (the routes), [`auth`] and [`throttle`] (who
 //! may), [`fields`] (what came), [`group`] (what is published), [`clicks`] and [`spool`] (how clicks
-//! are kept), [`visit`] (what makes them), [`rcp`], [`getup`] and [`aura`] (the dialects), [`pages`]
-//! (what people see), [`events`] and [`deliveries`] (what became of things), [`problem`] (refusals),
+//! are kept), [`visit`] (what makes them), [`rcp`], [`getup`] and [`aura`] (the dialects), [`adminzone`]
+//! (the client's pages), [`pages`] (what people see), [`events`] and [`deliveries`] (what became of things), [`problem`] (refusals),
 //! [`openapi`] (the document).
+pub mod adminzone;
 pub mod aura;
 pub mod auth;
 pub mod clicks;
@@ -116,7 +117,7 @@ pub struct AppParts {
     codes: Codes,
     clock: Clock,
     throttle: Throttle,
-    registrations: Pace,
+    forms: Pace,
     hashing: Hashing,
     exports: Exports,
 }
@@ -247,7 +248,7 @@ fn router(parts: Parts) -> Router {
         codes: Codes::default(),
         groups,
         throttle: Throttle::new(parts.settings.rate_limit),
-        registrations: Pace::new(parts.settings.register_per_minute, parts.settings.rate_limit),
+        forms: Pace::new(parts.settings.register_per_minute, parts.settings.rate_limit),
         hashing: Hashing::new(parts.metrics.passwords_hashed.clone()),
         exports: Exports::new(parts.metrics.exports_rendered.clone()),
         settings: parts.settings,
@@ -269,6 +270,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(rcp::routes())
         .merge(getup::routes())
         .merge(aura::routes())
+        .merge(adminzone::routes())
         .merge(events::routes())
         .merge(deliveries::routes())
         .merge(openapi::routes())

@@ -29,13 +29,15 @@ use utoipa_axum::{router::OpenApiRouter, router::UtoipaMethodRouter, routes};
 
 use super::{
     App,
-    problem::{InPath, Plain, Problem, Refusal},
+    problem::{Dialect, InPath, Plain, Problem, Refusal},
 };
 
 /// Name of the security scheme of everything but logging in and the partner API.
 const BEARER: &str = "bearer";
 /// Name of the security scheme of the partner API.
 const PARTNER_KEY: &str = "partner_key";
+/// Name of the security scheme of the client's pages.
+const SESSION: &str = "session";
 /// Where the document is.
 const DOCUMENT: &str = "/v1/openapi.json";
 /// Redirects whatever stands in its path (contract 4).
@@ -56,6 +58,7 @@ const FORGIVING: &str = "/ref/{code}/";
         (name = "rcp", description = "Daily referral records, tokens, the referral link"),
         (name = "getup", description = "Programmes, registration, invoices, statements"),
         (name = "aura", description = "Links with currencies, rate exports, partner accounts"),
+        (name = "umi", description = "Registration and payment of sites by partners; the client's page"),
         (name = "billing", description = "What billing was told, or is to be told, of credits"),
         (name = "events", description = "What became of an event"),
         (name = "documentation", description = "This document"),
@@ -79,6 +82,9 @@ impl Modify for Bearer {
         let key = ApiKeyValue::with_description("api_key", "A key of `referral partner key`");
         let scheme = SecurityScheme::ApiKey(ApiKey::Query(key));
         components.add_security_scheme(PARTNER_KEY, scheme);
+        let cookie = ApiKeyValue::with_description("adminzone", "A cookie of `/adminzone/`");
+        let scheme = SecurityScheme::ApiKey(ApiKey::Cookie(cookie));
+        components.add_security_scheme(SESSION, scheme);
     }
 }
 
@@ -203,17 +209,22 @@ fn refusals(path: &str, operation: &mut Operation) {
 
 /// A refusal in the words of the path's dialect.
 fn refusal(path: &str, status: u16, description: &str) -> Answer {
-    let (kind, name, example) = if super::problem::is_problem(path) {
-        let title = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-        let example = title.map(|title| {
-            json!({"type": "about:blank", "title": title, "status": status, "detail": description})
-        });
-        ("application/problem+json", Problem::name(), example)
-    } else {
-        let example = (status != 0).then(|| json!({"error": description}));
-        ("application/json", Plain::name(), example)
+    let (kind, schema, example) = match Dialect::of(path) {
+        Dialect::Problem => {
+            let title =
+                StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+            let example = title.map(|title| {
+                json!({"type": "about:blank", "title": title, "status": status, "detail": description})
+            });
+            ("application/problem+json", reference(&Problem::name()), example)
+        }
+        Dialect::Page => ("text/html", String::schema(), None),
+        Dialect::Plain => {
+            let example = (status != 0).then(|| json!({"error": description}));
+            ("application/json", reference(&Plain::name()), example)
+        }
     };
-    let mut content = Content::new(Some(reference(&name)));
+    let mut content = Content::new(Some(schema));
     content.example = example;
     ResponseBuilder::new().description(description).content(kind, content).build()
 }

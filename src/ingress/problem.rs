@@ -1,8 +1,7 @@
 //! Refusals: what a caller gets when it does not get what it asked for.
 //!
 //! A handler says *what* is wrong, as a [`Refusal`]; [`render`] says it in the words of the path's
-//! dialect: `application/problem+json` (RFC 9457) below `/v1`, `{"error": …}` of contract 5
-//! elsewhere.
+//! [`Dialect`].
 use std::borrow::Cow;
 
 use axum::{
@@ -15,6 +14,7 @@ use axum::{
 use serde::{Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
+use super::pages;
 use crate::{broker::PublishError, credentials::CredentialError, store::StoreError};
 
 /// How long a caller is asked to wait for broker or database, in seconds.
@@ -145,9 +145,46 @@ pub struct Plain<'a> {
     error: &'a str,
 }
 
-/// Whether refusals of this path are problem documents.
-pub fn is_problem(path: &str) -> bool {
-    path.starts_with("/v1/")
+/// The words that refusals are said in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// `application/problem+json` (RFC 9457): below `/v1`.
+    Problem,
+    /// A page for people: the client's pages.
+    Page,
+    /// `{"error": …}` of contract 5: elsewhere.
+    Plain,
+}
+
+impl Dialect {
+    /// The dialect of a path.
+    pub fn of(path: &str) -> Self {
+        if path.starts_with("/v1/") {
+            Self::Problem
+        } else if path == "/adminzone" || path.starts_with("/adminzone/") {
+            Self::Page
+        } else {
+            Self::Plain
+        }
+    }
+
+    fn say(self, refusal: &Refusal, status: StatusCode) -> Response {
+        match self {
+            Self::Problem => {
+                let problem = Json(Problem {
+                    r#type: "about:blank",
+                    title: status.canonical_reason().unwrap_or_default(),
+                    status: status.as_u16(),
+                    detail: &refusal.detail,
+                    field: refusal.field.as_deref(),
+                });
+                let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+                (status, kind, problem).into_response()
+            }
+            Self::Page => pages::zone::refused(status, refusal.retry_after),
+            Self::Plain => (status, Json(Plain { error: &refusal.detail })).into_response(),
+        }
+    }
 }
 
 /// The one member of a path, percent-decoded; or, as a tuple, all of several.
@@ -166,7 +203,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for InPath<
 
 /// Middleware: gives every refusal its body.
 pub async fn render(request: Request, next: Next) -> Response {
-    let is_problem = is_problem(request.uri().path());
+    let dialect = Dialect::of(request.uri().path());
     let mut response = next.run(request).await;
     let status = response.status();
     let refusal = response.extensions_mut().remove::<Refusal>();
@@ -177,28 +214,12 @@ pub async fn render(request: Request, next: Next) -> Response {
         }
         None => return response,
     };
-    let mut rendered = if is_problem {
-        Json(Problem {
-            r#type: "about:blank",
-            title: status.canonical_reason().unwrap_or_default(),
-            status: status.as_u16(),
-            detail: &refusal.detail,
-            field: refusal.field.as_deref(),
-        })
-        .into_response()
-    } else {
-        Json(Plain { error: &refusal.detail }).into_response()
-    };
-    *rendered.status_mut() = status;
+    let mut rendered = dialect.say(&refusal, status);
     let headers = rendered.headers_mut();
     for (name, value) in response.headers() {
         if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {
             headers.insert(name, value.clone());
         }
-    }
-    if is_problem {
-        let kind = HeaderValue::from_static("application/problem+json");
-        headers.insert(header::CONTENT_TYPE, kind);
     }
     rendered
 }

@@ -18,13 +18,15 @@ fn every_default_is_valid() {
 #[test]
 fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
     type Read = fn(&Settings) -> Option<SettingError>;
-    let cases: [(&str, &str, Read); 9] = [
+    let cases: [(&str, &str, Read); 11] = [
         ("BILLING_TIMEOUT", "15", |s| s.billing().err()),
         ("BATCH_MAX", "0", |s| s.worker().err()),
         ("RATE_LIMIT", "maybe", |s| s.ingress().err()),
         ("LANDING_URL", "https://{code}/", |s| s.ingress().err()),
         ("SPOOL_MAX_BYTES", "1000", |s| s.ingress().err()),
         ("CLICK_IP", "on", |s| s.ingress().err()),
+        ("ADMINZONE_URL_LOGIN", "yes", |s| s.ingress().err()),
+        ("ADMINZONE_SESSION", "59s", |s| s.ingress().err()),
         ("LISTEN_ADDR", "here", |s| s.ingress().err()),
         ("AMQP_URL", "http://user:hunter2@h", |s| s.broker("t").err()),
         ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", "ftp://x", |s| s.billing().err()),

@@ -6,7 +6,7 @@
 //! what was typed: sent twice it is the same event, which counts once.
 use axum::{
     extract::{FromRequest as _, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::StatusCode,
     response::Response,
 };
 use serde_json::json;
@@ -19,7 +19,7 @@ use crate::{
     ingress::{
         App,
         client::Client,
-        fields::{Fields, missing},
+        fields::{Fields, Form, missing},
         openapi::both,
         pages::{self, Problem, Register, Thanks},
         problem::Refusal,
@@ -73,8 +73,8 @@ async fn show() -> Response {
             content_type = "text/html"),
     ))]
 async fn submit(State(app): State<App>, client: Client, request: Request) -> Response {
-    let fields = match read(&app, request).await {
-        Ok(fields) => fields,
+    let fields = match Form::from_request(request, &app).await {
+        Ok(Form(fields)) => fields,
         Err(refusal) => return again(&Given::default(), &refusal),
     };
     let (ref_code, email) = (fields.text_if_one("ref_code"), fields.text_if_one("email"));
@@ -85,20 +85,6 @@ async fn submit(State(app): State<App>, client: Client, request: Request) -> Res
     }
 }
 
-async fn read(app: &App, request: Request) -> Result<Fields, Refusal> {
-    if !is_form(request.headers()) {
-        let detail = "the body must be application/x-www-form-urlencoded";
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-    }
-    Fields::from_request(request, app).await
-}
-
-fn is_form(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let essence = kind.unwrap_or_default().split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
-}
-
 /// Publishes the signup; the address, once the broker has confirmed it.
 async fn register(
     app: &App,
@@ -106,7 +92,7 @@ async fn register(
     fields: &Fields,
     given: &Given,
 ) -> Result<Email, Refusal> {
-    app.registrations.admit(Key::address(client.address))?;
+    app.forms.admit(Key::address(client.address))?;
     let email = fields.email("email")?.ok_or_else(|| missing("email"))?;
     let code = Code::parse(&given.ref_code).ok();
     // A code that nobody has registered yet waits in the event (contract 1, promise 2).
@@ -148,11 +134,8 @@ fn name(texts: &[&str]) -> String {
 fn again(given: &Given, refusal: &Refusal) -> Response {
     let Given { ref_code, email } = given;
     let problem = Some(problem(refusal, email));
-    let mut response = pages::page(refusal.status, &Register { ref_code, email, problem });
-    if let Some(seconds) = refusal.retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
+    let response = pages::page(refusal.status, &Register { ref_code, email, problem });
+    pages::retry_after(response, refusal.retry_after)
 }
 
 /// A refusal in words for people.
@@ -199,22 +182,6 @@ mod tests {
         ] {
             assert_ne!(one, name(&other), "{other:?}");
         }
-    }
-
-    #[test]
-    fn only_a_form_is_a_form() {
-        for (kind, expected) in [
-            ("application/x-www-form-urlencoded", true),
-            ("Application/X-WWW-Form-URLencoded; charset=utf-8", true),
-            ("application/json", false),
-            ("multipart/form-data; boundary=x", false),
-            ("text/plain", false),
-            ("", false),
-        ] {
-            let headers = [(header::CONTENT_TYPE, HeaderValue::from_str(kind).unwrap())];
-            assert_eq!(is_form(&HeaderMap::from_iter(headers)), expected, "{kind}");
-        }
-        assert!(!is_form(&HeaderMap::new()));
     }
 
     #[test]
