@@ -68,7 +68,7 @@ impl Problem {
     pub fn text(self) -> &'static str {
         match self {
             Self::Login => {
-                "The e-mail address or the password was wrong. If you have several sites, name the \
+                "The address or the password was wrong. If you have several sites, name the \
                 one you want to see."
             }
             Self::Wait => "There were too many failed tries. Please wait a minute, then try again.",

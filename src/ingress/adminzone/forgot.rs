@@ -143,8 +143,8 @@ fn form(status: StatusCode, typed: &Typed, flaw: Option<Flaw>) -> Response {
     let form = Form {
         icon: "M11 15h26v18H11zm0 .5 13 10 13-10",
         title: "Forgot your password?",
-        lead: "Tell us your site and the e-mail address you sign in with. We send you a link to choose \
-            a new password.",
+        lead: "Tell us your site and the address you sign in with. We send you a link to choose a new \
+            password.",
         action: FORGOT,
         hidden: None,
         fields: vec![host.hint("Such as shop.example.com"), email.completed_by("username")],
