@@ -6,6 +6,8 @@
 mod harness;
 mod model;
 
+mod adminzone;
+mod adminzone_browser;
 mod balance;
 mod billing;
 mod broker;

@@ -81,6 +81,11 @@ impl Micros {
         self.utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string()
     }
 
+    /// `26 November 2027, 12:00` as clocks in `zone` show it: for people.
+    pub fn for_people(self, zone: Tz) -> String {
+        self.utc().with_timezone(&zone).format("%-d %B %Y, %H:%M").to_string()
+    }
+
     /// Unix seconds, begun ones left out.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
@@ -254,6 +259,7 @@ mod tests {
     fn dates_and_seconds_of_partners_are_whole() {
         let time = Micros::parse("2020-05-24T21:37:44.999999Z").unwrap();
         assert_eq!(time.date_time("Europe/Moscow".parse().unwrap()), "2020-05-25 00:37:44");
+        assert_eq!(time.for_people("Europe/Moscow".parse().unwrap()), "25 May 2020, 00:37");
         assert_eq!((time.seconds(), Micros(-1).seconds()), (1_590_356_264, -1));
     }
 

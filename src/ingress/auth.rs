@@ -1,6 +1,7 @@
 //! Who may: bearer tokens and logins (contract 2), and how often they may be tried.
 //!
-//! The domain comes from the token alone. Refuses to say which part of a credential was wrong.
+//! The domain comes from the token alone. Every password is checked, and every new one hashed, behind
+//! the one gate here. Refuses to say which part of a credential was wrong.
 use std::sync::Arc;
 
 use axum::{
@@ -8,7 +9,7 @@ use axum::{
     http::{StatusCode, header, request::Parts},
 };
 use prometheus_client::metrics::counter::Counter;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{App, client::Client, problem::Refusal, throttle::Key};
 use crate::{
@@ -35,6 +36,54 @@ impl Hashing {
     pub fn new(hashed: Counter) -> Self {
         Self { turns: Arc::new(Semaphore::new(HASHING_MAX)), hashed }
     }
+
+    /// Waits for a turn.
+    pub async fn turn(&self) -> Result<Turn, Refusal> {
+        let closed = |_| Refusal::unavailable("stopping");
+        let place = self.turns.clone().acquire_owned().await.map_err(closed)?;
+        Ok(Turn { place, hashed: self.hashed.clone() })
+    }
+}
+
+/// A turn at the gate: for one password.
+pub struct Turn {
+    place: OwnedSemaphorePermit,
+    hashed: Counter,
+}
+
+impl Turn {
+    /// Whether this is the password that was hashed. With no hash at all (no such login) it takes
+    /// the same time and says no.
+    pub async fn verify(self, password: String, stored: Option<&str>) -> bool {
+        let stored = stored.map(str::to_owned);
+        let check = move || {
+            self.hashed.inc();
+            let same = credentials::verify_password(&password, stored.as_deref());
+            // Not before: whoever goes away meanwhile does not make room for another.
+            drop(self.place);
+            same
+        };
+        tokio::task::spawn_blocking(check).await.unwrap_or_default()
+    }
+
+    /// Hashes a new password.
+    pub async fn hash(self, password: String) -> Result<String, Refusal> {
+        let hash = move || {
+            let hash = credentials::hash_password(&password);
+            drop(self.place);
+            hash
+        };
+        let hash = tokio::task::spawn_blocking(hash).await;
+        Ok(hash.map_err(|_| Refusal::unavailable("stopping"))??)
+    }
+}
+
+/// Lets a try of a password in: a turn, unless one of the keys has failed too often.
+pub async fn admit(app: &App, tried_by: &[Key]) -> Result<Turn, Refusal> {
+    let turn = app.hashing.turn().await?;
+    // Asked only now: those who waited for their turn count each other's failures.
+    app.throttle.admit(tried_by, app.clock.now())?;
+    Ok(turn)
 }
 
 /// The holder of a valid token.
@@ -85,26 +134,15 @@ pub async fn log_in(
     code: String,
 ) -> Result<i64, Refusal> {
     let tried_by = [Key::address(client.address), Key::login(domain, login)];
-    let closed = |_| Refusal::unavailable("stopping");
-    let turn = app.hashing.turns.clone().acquire_owned().await.map_err(closed)?;
-    // Asked only now: those who waited for their turn count each other's failures.
-    app.throttle.admit(&tried_by, app.clock.now())?;
-    let found = access::login(&app.store, domain, login).await?.map(Arc::new);
-    let (looked_at, now) = (found.clone(), app.clock.now());
-    let hashed = app.hashing.hashed.clone();
-    let check = move || {
-        hashed.inc();
-        let known = looked_at.as_deref();
-        let same = credentials::verify_password(&password, known.map(|l| l.password_hash.as_str()));
-        let totp = known.and_then(|login| login.totp.as_ref());
-        let (secret, last) = totp.map(|t| (t.secret.as_str(), t.last_step)).unzip();
-        // Looked at whether the password was right or not: nothing tells which of both was wrong.
-        let step = one_time::matching(secret, last.unwrap_or_default(), &code, now);
-        drop(turn);
-        (same, step)
-    };
-    let (same, step) = tokio::task::spawn_blocking(check).await.unwrap_or_default();
-    let id = match found.as_deref().filter(|_| same) {
+    let turn = admit(app, &tried_by).await?;
+    let found = access::login(&app.store, domain, login).await?;
+    let stored = found.as_ref().map(|login| login.password_hash.as_str());
+    let same = turn.verify(password, stored).await;
+    // Looked at whether the password was right or not: nothing tells which of both was wrong.
+    let totp = found.as_ref().and_then(|login| login.totp.as_ref());
+    let (secret, last) = totp.map(|t| (t.secret.as_str(), t.last_step)).unzip();
+    let step = one_time::matching(secret, last.unwrap_or_default(), &code, app.clock.now());
+    let id = match found.as_ref().filter(|_| same) {
         Some(login) if takes_code(app, login, step).await? => Some(login.administrator_id),
         _ => None,
     };

@@ -20,6 +20,9 @@ use crate::domain::{
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The media type of forms.
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// Items of a listing's page where nothing else is said.
 const LIMIT_DEFAULT: i64 = 10;
 /// Most items of a listing's page.
@@ -49,13 +52,20 @@ impl FromRequest<App> for Fields {
     }
 }
 
-/// The body of a call that takes a form alone.
-pub async fn form(request: Request, app: &App) -> Result<Fields, Refusal> {
-    if is_json(request.headers()) != Ok(Some(false)) {
-        let detail = "the body must be application/x-www-form-urlencoded";
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+/// A form that people sent, and nothing else.
+pub struct Form(pub Fields);
+
+impl FromRequest<App> for Form {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
+        if essence(request.headers()).as_deref() != Some(FORM) {
+            let detail = "the body must be application/x-www-form-urlencoded";
+            return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        }
+        let body = body(request, app.settings.body_bytes_max).await?;
+        Ok(Self(Fields::of_form(&body)))
     }
-    Ok(Fields::of_form(&body(request, app.settings.body_bytes_max).await?))
 }
 
 /// The body of a call that takes JSON alone, of at most so many bytes.
@@ -80,11 +90,9 @@ async fn body(request: Request, bytes_max: usize) -> Result<Bytes, Refusal> {
 
 /// Whether the body says that it is JSON, or a form; `None` where it says nothing.
 fn is_json(headers: &HeaderMap) -> Result<Option<bool>, Refusal> {
-    let Some(kind) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
-    let kind = kind.to_str().unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let Some(essence) = essence(headers) else { return Ok(None) };
     match essence.as_str() {
-        "application/x-www-form-urlencoded" => Ok(Some(false)),
+        FORM => Ok(Some(false)),
         "application/json" => Ok(Some(true)),
         json if json.starts_with("application/") && json.ends_with("+json") => Ok(Some(true)),
         _ => Err(Refusal::new(
@@ -92,6 +100,12 @@ fn is_json(headers: &HeaderMap) -> Result<Option<bool>, Refusal> {
             "the body must be application/json or application/x-www-form-urlencoded",
         )),
     }
+}
+
+/// The media type of the body without its parameters; `None` where it says nothing.
+fn essence(headers: &HeaderMap) -> Option<String> {
+    let kind = headers.get(header::CONTENT_TYPE)?.to_str().unwrap_or_default();
+    Some(kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
 impl Fields {
@@ -153,6 +167,11 @@ impl Fields {
             Some(Value::Text(text)) => text.clone(),
             _ => String::new(),
         }
+    }
+
+    /// Whether there is a field of this name, be it empty.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     /// A text that has to be there.
@@ -340,6 +359,10 @@ mod tests {
 
     #[test]
     fn only_a_form_is_a_form() {
+        let of_kind = |kind: &'static str| {
+            let kind = (header::CONTENT_TYPE, axum::http::HeaderValue::from_static(kind));
+            essence(&HeaderMap::from_iter([kind])).as_deref() == Some(FORM)
+        };
         for (kind, expected) in [
             ("application/x-www-form-urlencoded", true),
             ("Application/X-WWW-Form-URLencoded; charset=utf-8", true),
@@ -348,10 +371,8 @@ mod tests {
             ("text/plain", false),
             ("", false),
         ] {
-            let headers = [(header::CONTENT_TYPE, kind.parse().unwrap())];
-            let told = is_json(&HeaderMap::from_iter(headers));
-            assert_eq!(told == Ok(Some(false)), expected, "{kind}");
+            assert_eq!(of_kind(kind), expected, "{kind}");
         }
-        assert_eq!(is_json(&HeaderMap::new()), Ok(None));
+        assert_eq!(essence(&HeaderMap::new()), None);
     }
 }

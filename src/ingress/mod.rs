@@ -1,13 +1,15 @@
 //! HTTP (contracts 2 to 5): the only room that knows axum.
 //!
 //! The ingress reads the database and publishes events; what an event does is the workers'. It
-//! writes only its own tables: tokens, codes, programmes, rates, payouts, sites.
+//! writes only its own tables: tokens, codes, programmes, rates, payouts, sites, sessions.
 //!
 //! Reading order: [`serve`] (connections), this file (the routes), [`auth`] and [`throttle`] (who
 //! may), [`fields`] (what came), [`group`] (what is published), [`clicks`] and [`spool`] (how clicks
-//! are kept), [`visit`] (what makes them), [`rcp`], [`getup`], [`aura`] and [`umi`] (the dialects),
-//! [`pages`] (what people see), [`events`] and [`deliveries`] (what became of things), [`problem`] (refusals),
+//! are kept), [`visit`] (what makes them), [`rcp`], [`umi`], [`aura`] and [`getup`] (the dialects),
+//! [`adminzone`] (the client's pages), [`pages`] (what people see), [`events`] and [`deliveries`]
+//! (what became of things), [`problem`] (refusals),
 //! [`openapi`] (the document).
+pub mod adminzone;
 pub mod aura;
 pub mod auth;
 pub mod clicks;
@@ -117,7 +119,7 @@ pub struct AppParts {
     codes: Codes,
     clock: Clock,
     throttle: Throttle,
-    registrations: Pace,
+    forms: Pace,
     hashing: Hashing,
     exports: Exports,
     catalogues: Catalogues,
@@ -259,7 +261,7 @@ fn app(parts: Parts) -> App {
         codes: Codes::default(),
         groups,
         throttle: Throttle::new(parts.settings.rate_limit),
-        registrations: Pace::new(parts.settings.register_per_minute, parts.settings.rate_limit),
+        forms: Pace::new(parts.settings.register_per_minute, parts.settings.rate_limit),
         hashing: Hashing::new(parts.metrics.passwords_hashed.clone()),
         exports: Exports::new(parts.metrics.exports_rendered.clone()),
         catalogues: Catalogues::default(),
@@ -289,6 +291,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(getup::routes())
         .merge(aura::routes())
         .merge(umi::routes())
+        .merge(adminzone::routes())
         .merge(events::routes())
         .merge(deliveries::routes())
         .merge(openapi::routes())

@@ -36,6 +36,8 @@ use super::{
 const BEARER: &str = "bearer";
 /// Name of the security scheme of the partner API.
 const PARTNER_KEY: &str = "partner_key";
+/// Name of the security scheme of the client's pages.
+const SESSION: &str = "session";
 /// Where the document is.
 const DOCUMENT: &str = "/v1/openapi.json";
 /// Redirects whatever stands in its path (contract 4).
@@ -80,6 +82,9 @@ impl Modify for Bearer {
         let key = ApiKeyValue::with_description("api_key", "A key of `referral partner key`");
         let scheme = SecurityScheme::ApiKey(ApiKey::Query(key));
         components.add_security_scheme(PARTNER_KEY, scheme);
+        let cookie = ApiKeyValue::with_description("adminzone", "A cookie of `/adminzone/`");
+        let scheme = SecurityScheme::ApiKey(ApiKey::Cookie(cookie));
+        components.add_security_scheme(SESSION, scheme);
     }
 }
 
@@ -205,17 +210,23 @@ fn refusals(path: &str, operation: &mut Operation) {
 
 /// A refusal in the words of the path's dialect.
 fn refusal(path: &str, status: u16, description: &str) -> Answer {
-    let (kind, name, example) = if Dialect::of(path) == Dialect::Problem {
-        let title = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-        let example = title.map(|title| {
-            json!({"type": "about:blank", "title": title, "status": status, "detail": description})
-        });
-        ("application/problem+json", Problem::name(), example)
-    } else {
-        let example = (status != 0).then(|| json!({"error": description}));
-        ("application/json", Plain::name(), example)
+    let (kind, schema, example) = match Dialect::of(path) {
+        Dialect::Problem => {
+            let title =
+                StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+            let example = title.map(|title| {
+                json!({"type": "about:blank", "title": title, "status": status, "detail": description})
+            });
+            ("application/problem+json", reference(&Problem::name()), example)
+        }
+        Dialect::Page => ("text/html", String::schema(), None),
+        Dialect::Umi => ("application/json", reference(&super::umi::answer::Answer::name()), None),
+        Dialect::Plain => {
+            let example = (status != 0).then(|| json!({"error": description}));
+            ("application/json", reference(&Plain::name()), example)
+        }
     };
-    let mut content = Content::new(Some(reference(&name)));
+    let mut content = Content::new(Some(schema));
     content.example = example;
     ResponseBuilder::new().description(description).content(kind, content).build()
 }

@@ -1,8 +1,7 @@
 //! Refusals: what a caller gets when it does not get what it asked for.
 //!
 //! A handler says *what* is wrong, as a [`Refusal`]; [`render`] says it in the words of the path's
-//! dialect: `application/problem+json` (RFC 9457) below `/v1`, `{"error": …}` of contract 5
-//! elsewhere.
+//! [`Dialect`].
 use std::borrow::Cow;
 
 use axum::{
@@ -15,7 +14,7 @@ use axum::{
 use serde::{Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
-use super::umi;
+use super::{pages, umi};
 use crate::{broker::PublishError, credentials::CredentialError, store::StoreError};
 
 /// How long a caller is asked to wait for broker or database, in seconds.
@@ -146,32 +145,36 @@ pub struct Plain<'a> {
     error: &'a str,
 }
 
-/// In whose words a path's refusals are.
+/// The words that refusals are said in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// `/v1`: problem documents.
+    /// `application/problem+json` (RFC 9457): below `/v1`.
     Problem,
-    /// Contract 3.
+    /// `{"result":false,"errors":[…]}` of contract 3.
     Umi,
-    /// Contract 5, and all the rest.
+    /// A page for people: the client's pages.
+    Page,
+    /// `{"error": …}` of contract 5: elsewhere.
     Plain,
 }
 
 impl Dialect {
-    /// By the path.
+    /// The dialect of a path.
     pub fn of(path: &str) -> Self {
         match path {
             path if path.starts_with("/v1/") => Self::Problem,
             path if umi::is_umi(path) => Self::Umi,
+            path if path == "/adminzone" || path.starts_with("/adminzone/") => Self::Page,
             _ => Self::Plain,
         }
     }
 
-    /// A refusal's body and status; headers that it has of its own are added.
+    /// A refusal's status and body; headers that it has of its own are added.
     fn say(self, refusal: &Refusal) -> Response {
         let (status, detail) = (refusal.status, &refusal.detail);
         match self {
             Self::Umi => umi::answer::refused(refusal),
+            Self::Page => pages::zone::refused(status, refusal.retry_after),
             Self::Plain => (status, Json(Plain { error: detail })).into_response(),
             Self::Problem => {
                 let problem = Problem {

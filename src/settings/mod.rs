@@ -118,7 +118,19 @@ impl Settings {
             rate_limit: self.switch("RATE_LIMIT")?,
             register_per_minute: NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN),
             click_ip: self.click_ip()?,
+            adminzone_url_login: self.switch("ADMINZONE_URL_LOGIN")?,
+            adminzone_session: self.adminzone_session()?,
         })
+    }
+
+    fn adminzone_session(&self) -> Result<Duration, SettingError> {
+        const NAME: &str = "ADMINZONE_SESSION";
+        let session = self.duration(NAME)?;
+        if (SESSION_MIN..=SESSION_MAX).contains(&session) {
+            Ok(session)
+        } else {
+            Err(SettingError::new(NAME, "must be 1m to 90d"))
+        }
     }
 
     fn click_ip(&self) -> Result<ClickIp, SettingError> {
@@ -167,6 +179,10 @@ impl Settings {
 
 /// Seconds between AMQP heartbeats: a half-open connection is noticed within two.
 const HEARTBEAT_SECONDS: u16 = 10;
+
+/// The shortest and the longest `ADMINZONE_SESSION`.
+const SESSION_MIN: Duration = Duration::from_secs(60);
+const SESSION_MAX: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// See [`Settings::ops`].
 #[derive(Debug, Clone)]
@@ -247,10 +263,14 @@ pub struct IngressSettings {
     pub trusted_proxies: Vec<std::net::IpAddr>,
     /// Whether credentials may only be tried, and forms only be sent, so often.
     pub rate_limit: bool,
-    /// How often one address may send the registration form.
+    /// How often one address may send forms that anybody may send.
     pub register_per_minute: NonZeroU32,
     /// How much of a visitor's address partners are shown.
     pub click_ip: ClickIp,
+    /// Whether `/adminzone/?login=…&password=…` signs in.
+    pub adminzone_url_login: bool,
+    /// How long a client stays signed in.
+    pub adminzone_session: Duration,
 }
 
 /// How much of an address is shown (contract 4).

@@ -112,12 +112,22 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "REGISTER_PER_MINUTE",
         "30",
-        "ingress: how often one address may send the registration form; no effect where RATE_LIMIT is off",
+        "ingress: how often one address may send the registration form or ask for a new password; no effect where RATE_LIMIT is off",
     ),
     setting(
         "CLICK_IP",
         "truncated",
         "ingress: how much of visitors' addresses partners are shown: full, truncated or none",
+    ),
+    setting(
+        "ADMINZONE_URL_LOGIN",
+        "on",
+        "ingress: whether /adminzone/?login=…&password=… signs in; off: only the form does",
+    ),
+    setting(
+        "ADMINZONE_SESSION",
+        "12h",
+        "ingress: how long a client stays signed in at /adminzone/, 1m to 90d",
     ),
     setting(
         "ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP",
@@ -201,6 +211,8 @@ pub const INGRESS: &[&str] = &[
     "RATE_LIMIT",
     "REGISTER_PER_MINUTE",
     "CLICK_IP",
+    "ADMINZONE_URL_LOGIN",
+    "ADMINZONE_SESSION",
 ];
 
 /// Settings of `referral rcp sync`.

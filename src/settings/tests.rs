@@ -18,7 +18,7 @@ fn every_default_is_valid() {
 #[test]
 fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
     type Read = fn(&Settings) -> Option<SettingError>;
-    let cases: [(&str, &str, Read); 12] = [
+    let cases: [(&str, &str, Read); 14] = [
         ("BILLING_TIMEOUT", "15", |s| s.billing().err()),
         ("BILLING_RETRY_MAX", "0s", |s| s.billing().err()),
         ("BILLING_CIRCUIT_AFTER", "0", |s| s.billing().err()),
@@ -28,6 +28,8 @@ fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
         ("LANDING_URL", "https://{code}/", |s| s.ingress().err()),
         ("SPOOL_MAX_BYTES", "1000", |s| s.ingress().err()),
         ("CLICK_IP", "on", |s| s.ingress().err()),
+        ("ADMINZONE_URL_LOGIN", "yes", |s| s.ingress().err()),
+        ("ADMINZONE_SESSION", "59s", |s| s.ingress().err()),
         ("LISTEN_ADDR", "here", |s| s.ingress().err()),
         ("AMQP_URL", "http://user:hunter2@h", |s| s.broker("t").err()),
         ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", "ftp://x", |s| s.billing().err()),

@@ -1,5 +1,7 @@
 //! Users with their terms and their ledger as the ingress shows them (contract 5). Read only: the
 //! credits worker writes them.
+use std::collections::BTreeMap;
+
 use super::{Row, Store, StoreError};
 use crate::domain::{Micros, Money};
 
@@ -143,4 +145,86 @@ pub async fn reward(store: &Store, domain_id: i64, user_hash: &str) -> Result<Mo
         WHERE a.domain_id = {?} AND a.referrer_hash = {?}";
     let row = store.one(SUM, vec![domain_id.into(), user_hash.into()]).await?;
     Ok(Money::from_minor(row.map_or(Ok(0), |row| row.int("reward"))?))
+}
+
+/// How many users name this one as their referrer.
+pub async fn referred(store: &Store, domain_id: i64, user_hash: &str) -> Result<i64, StoreError> {
+    const COUNT: &str =
+        "SELECT COUNT(*) AS n FROM account WHERE domain_id = {?} AND referrer_hash = {?}";
+    let row = store.one(COUNT, vec![domain_id.into(), user_hash.into()]).await?;
+    row.map_or(Ok(0), |row| row.int("n"))
+}
+
+/// A user's credits, by currency.
+pub async fn sums(
+    store: &Store,
+    domain_id: i64,
+    user_hash: &str,
+) -> Result<BTreeMap<String, Sums>, StoreError> {
+    const SUM: &str = "SELECT currency, kind, {as int SUM(amount_minor)} AS minor FROM entry \
+        WHERE domain_id = {?} AND user_hash = {?} GROUP BY currency, kind";
+    let mut totals = Vec::new();
+    for row in store.all(SUM, None, vec![domain_id.into(), user_hash.into()]).await? {
+        let amount = Money::from_minor(row.int("minor")?);
+        totals.push((row.text("currency")?, row.text("kind")?, amount));
+    }
+    Ok(Sums::of(totals.iter().map(|(currency, kind, amount)| (&**currency, &**kind, *amount))))
+}
+
+/// A user's credits in one currency. What is acquired has left the potential.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// What referred users may still earn.
+    pub potential: Money,
+    /// What referred users have earned.
+    pub acquired: Money,
+    /// What the user got for registering.
+    pub signup: Money,
+}
+
+impl Sums {
+    /// Of entries, or of sums of such: each with its currency, kind and amount.
+    pub fn of<'a>(
+        entries: impl IntoIterator<Item = (&'a str, &'a str, Money)>,
+    ) -> BTreeMap<String, Self> {
+        let mut all: BTreeMap<String, Self> = BTreeMap::new();
+        let plus = |sum: &mut Money, minor: i64| {
+            *sum = Money::from_minor(sum.minor().saturating_add(minor));
+        };
+        for (currency, kind, amount) in entries {
+            let sums = all.entry(currency.to_owned()).or_default();
+            match kind {
+                "signup_credit" => plus(&mut sums.signup, amount.minor()),
+                "potential_credit" => plus(&mut sums.potential, amount.minor()),
+                "acquired_credit" => {
+                    plus(&mut sums.acquired, amount.minor());
+                    plus(&mut sums.potential, -amount.minor());
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_acquired_has_left_the_potential() {
+        let entries = [
+            ("USD", "signup_credit", 1000),
+            ("USD", "potential_credit", 2500),
+            ("USD", "potential_credit", 2500),
+            ("USD", "acquired_credit", 2500),
+            ("EUR", "potential_credit", 700),
+        ];
+        let entries = entries.map(|(currency, kind, n)| (currency, kind, Money::from_minor(n)));
+        let [potential, acquired, signup] = [2500, 2500, 1000].map(Money::from_minor);
+        let of_euros = Sums { potential: Money::from_minor(700), ..Sums::default() };
+        let expected = [("EUR", of_euros), ("USD", Sums { potential, acquired, signup })];
+        assert_eq!(Sums::of(entries), expected.map(|(name, sums)| (name.to_owned(), sums)).into());
+        assert_eq!(Sums::of([]), BTreeMap::new());
+    }
 }

@@ -57,6 +57,8 @@ pub async fn post(
 /// A link of a letter that is still good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
+    /// The hash it was found by, to be compared once more in constant time.
+    pub token_hash: String,
     /// Whose password it sets.
     pub host: String,
     /// The password that it replaces: it is good for as long as the site has this version, so who
@@ -71,12 +73,29 @@ pub async fn link(
     token_hash: &str,
     now: Micros,
 ) -> Result<Option<Link>, StoreError> {
-    const FIND: &str = "SELECT l.host, l.password_version FROM password_link l \
+    const FIND: &str = "SELECT l.token_hash, l.host, l.password_version FROM password_link l \
         JOIN site s ON s.host = l.host AND s.password_version = l.password_version \
         WHERE l.token_hash = {?} AND l.expires_us > {?}";
     let row = store.one(FIND, vec![token_hash.into(), now.0.into()]).await?;
     row.map(|row| {
-        Ok(Link { host: row.text("host")?, password_version: row.int("password_version")? })
+        Ok(Link {
+            token_hash: row.text("token_hash")?,
+            host: row.text("host")?,
+            password_version: row.int("password_version")?,
+        })
     })
     .transpose()
+}
+
+/// Whether a letter of this kind was posted to the site since then.
+pub async fn posted_since(
+    tx: &Tx,
+    kind: LetterKind,
+    host: &Host,
+    since: Micros,
+) -> Result<bool, StoreError> {
+    const FIND: &str = "SELECT 1 AS one FROM letter \
+        WHERE host = {?} AND created_us > {?} AND kind = {?} LIMIT 1";
+    let params = vec![host.as_str().into(), since.0.into(), kind.as_str().into()];
+    Ok(tx.one(FIND, params).await?.is_some())
 }

@@ -24,6 +24,7 @@ pub mod referred;
 pub mod registry;
 pub mod remote;
 pub mod rows;
+pub mod sessions;
 pub mod site_events;
 pub mod sites;
 pub mod spool;

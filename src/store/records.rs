@@ -139,3 +139,11 @@ async fn fill_emails(
     }
     Ok(())
 }
+
+/// All clicks of a code that count, of whichever day.
+pub async fn clicks(store: &Store, domain_id: i64, code: &Code) -> Result<i64, StoreError> {
+    const SUM: &str = "SELECT {as int COALESCE(SUM(clicks), 0)} AS clicks FROM daily_record \
+        WHERE domain_id = {?} AND code = {?}";
+    let row = store.one(SUM, vec![domain_id.into(), code.as_str().into()]).await?;
+    row.map_or(Ok(0), |row| row.int("clicks"))
+}

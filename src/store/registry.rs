@@ -136,7 +136,7 @@ async fn whole<E>(
     if catalogues::hold(tx, order.domain_id).await? != order.catalogue {
         return Ok(Err(Refused::CatalogueChanged));
     }
-    let found = sites::lock(tx, order.host).await?;
+    let found = sites::locked(tx, order.host).await?;
     let ours = found.as_ref().is_some_and(|site| site.partner_id == order.partner_id);
     let (site, registered) = match (found, &order.registration) {
         (None, None) => return Ok(Err(Refused::Unknown)),

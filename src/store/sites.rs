@@ -1,6 +1,6 @@
 //! The registry of sites (contract 3), written by the ingress.
 use super::{Row, Store, StoreError, Tx};
-use crate::domain::{Host, Micros};
+use crate::domain::{Email, Host, Micros};
 
 /// A site as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +58,18 @@ pub async fn by_host(store: &Store, host: &Host) -> Result<Option<Site>, StoreEr
     store.one(&find, vec![host.as_str().into()]).await?.as_ref().map(read).transpose()
 }
 
-/// The same in a transaction, locked until its end.
-pub(super) async fn lock(tx: &Tx, host: &Host) -> Result<Option<Site>, StoreError> {
+/// The site whose administrator has this address, if there is exactly one.
+pub async fn only_of(store: &Store, email: &Email) -> Result<Option<Site>, StoreError> {
+    let find = format!("SELECT {COLUMNS} FROM site WHERE email_key = {{?}} LIMIT 2");
+    let found = store.all(&find, None, vec![email.key().into()]).await?;
+    match found.as_slice() {
+        [only] => read(only).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The site of this name, kept as it is until the transaction is over.
+pub async fn locked(tx: &Tx, host: &Host) -> Result<Option<Site>, StoreError> {
     let find = format!("SELECT {COLUMNS} FROM site WHERE host = {{?}} {{for update}}");
     tx.one(&find, vec![host.as_str().into()]).await?.as_ref().map(read).transpose()
 }
@@ -110,4 +120,18 @@ pub async fn set_blocked(
         .await?;
     // MySQL counts changed rows, not found ones.
     Ok(by_host(store, host).await?.is_some_and(|site| site.partner_id == partner_id))
+}
+
+/// Sets the password of a site in place of the one of this version; false where that was replaced
+/// already: of several who come at once exactly one is told true.
+pub async fn set_password(
+    tx: &Tx,
+    host: &str,
+    password_version: i64,
+    password_hash: &str,
+) -> Result<bool, StoreError> {
+    const SET: &str = "UPDATE site SET password_hash = {?}, password_version = password_version + 1 \
+        WHERE host = {?} AND password_version = {?}";
+    let params = vec![password_hash.into(), host.into(), password_version.into()];
+    Ok(tx.run(SET, None, params).await? > 0)
 }

@@ -12,6 +12,12 @@ pub async fn domain(store: &Store, name: &str) -> Result<Option<Domain>, StoreEr
     Ok(reference::domains(store, &[name]).await?.remove(name))
 }
 
+/// The domain with this key.
+pub async fn domain_of_id(store: &Store, id: i64) -> Result<Option<Domain>, StoreError> {
+    const FIND: &str = "SELECT id, name, timezone, currency FROM domain WHERE id = {?}";
+    store.one(FIND, vec![id.into()]).await?.as_ref().map(reference::domain).transpose()
+}
+
 /// All domains, by name.
 pub async fn domains(store: &Store) -> Result<Vec<Domain>, StoreError> {
     const ALL: &str = "SELECT id, name, timezone, currency FROM domain ORDER BY name";

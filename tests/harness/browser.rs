@@ -1,13 +1,16 @@
 //! A real browser: Chromium without a window, driven through `chromedriver` in the words of the
 //! WebDriver protocol (W3C). Whoever holds a [`Browser`] holds the life of all its processes.
 use std::{
+    collections::BTreeMap,
     io::{BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
+    path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use nix::{sys::signal::killpg, unistd::Pid};
+use referral::store::{Row, Store, StoreSettings};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -28,7 +31,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(10);
 const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 \
     (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
 /// Reaches this machine only, and does nothing of its own accord.
-const ARGUMENTS: [&str; 14] = [
+const ARGUMENTS: [&str; 13] = [
     "--headless=new",
     // It runs as root in the gate.
     "--no-sandbox",
@@ -41,7 +44,6 @@ const ARGUMENTS: [&str; 14] = [
     "--disable-sync",
     "--no-first-run",
     "--no-proxy-server",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--lang=en-US",
     "--window-size=420,800",
 ];
@@ -63,9 +65,15 @@ struct Driver {
 impl Browser {
     /// Starts one, with or without JavaScript.
     pub async fn start(javascript: bool) -> Self {
+        Self::start_where(javascript, "").await
+    }
+
+    /// The same where some host names are of this machine: `MAP NAME ADDRESS, `.
+    pub async fn start_where(javascript: bool, names: &str) -> Self {
         let driver = Driver::start();
-        let profile = format!("--user-data-dir={}/profile", driver.directory.path().display());
-        let own = [profile, format!("--user-agent={USER_AGENT}")];
+        let profile = format!("--user-data-dir={}", driver.profile().display());
+        let resolver = format!("--host-resolver-rules={names}MAP * ~NOTFOUND, EXCLUDE 127.0.0.1");
+        let own = [profile, resolver, format!("--user-agent={USER_AGENT}")];
         let arguments: Vec<&str> =
             ARGUMENTS.into_iter().chain(own.iter().map(String::as_str)).collect();
         let setting = if javascript { 1 } else { 2 };
@@ -118,6 +126,21 @@ impl Browser {
         text(&self.get(&format!("element/{element}/text")).await)
     }
 
+    /// Waits until this is the text that is to be seen there: another page may be on its way.
+    pub async fn shows(&self, selector: &str, expected: &str) {
+        let wish = json!({"using": "css selector", "value": selector});
+        eventually(&format!("{selector} is {expected:?}"), PATIENCE, async || {
+            let found = format!("{}/element", self.session);
+            let found = call(Method::POST, &found, Some(wish.clone())).await?;
+            let shown = format!("{}/element/{}/text", self.session, text(&found[ELEMENT]));
+            match call(Method::GET, &shown, None).await? {
+                shown if shown == expected => Ok(()),
+                shown => Err(shown.to_string()),
+            }
+        })
+        .await;
+    }
+
     /// What somebody who cannot see is told that it is called.
     pub async fn label(&self, selector: &str) -> String {
         let element = self.find(selector).await;
@@ -156,10 +179,20 @@ impl Browser {
             .collect()
     }
 
+    /// Goes back to the page before.
+    pub async fn back(&self) {
+        self.post("back", json!({})).await;
+    }
+
     /// Closes it in good order.
     pub async fn close(self) {
+        drop(self.quit().await);
+    }
+
+    /// The same, and gives what it has kept.
+    pub async fn quit(self) -> Remains {
         call(Method::DELETE, &self.session, None).await.expect("closed");
-        drop(self.driver);
+        Remains { driver: self.driver }
     }
 
     /// The element once it is there: a page may still be on its way.
@@ -185,7 +218,70 @@ impl Browser {
     }
 }
 
+/// What a browser leaves behind: the profile that it would begin with the next time.
+pub struct Remains {
+    driver: Driver,
+}
+
+impl Remains {
+    /// Every visit of its history: the address, and whether it is ever shown or proposed.
+    pub async fn visits(&self) -> Vec<(String, bool)> {
+        // The end of a chain of redirects, which alone is a visit to whoever looks at the history.
+        const VISITS: &str = "SELECT u.url AS url, u.hidden AS hidden, \
+            v.transition & 536870912 AS is_last FROM visits v JOIN urls u ON u.id = v.url";
+        let file = self.driver.profile().join("Default/History");
+        let url = format!("sqlite://{}", file.display());
+        let settings = StoreSettings { url, connections_max: 1, migrate: false };
+        eventually("the history is written", PATIENCE, async || {
+            let store = Store::connect(&settings).await.map_err(|error| error.to_string())?;
+            let found = store.all(VISITS, None, Vec::new()).await;
+            store.connection().clone().close().await.map_err(|error| error.to_string())?;
+            let visit = |row: &Row| {
+                let is_shown = !row.truth("hidden").unwrap() || row.truth("is_last").unwrap();
+                (row.text("url").unwrap(), is_shown)
+            };
+            let visits: Vec<_> =
+                found.map_err(|error| error.to_string())?.iter().map(visit).collect();
+            if visits.is_empty() { Err("no visits".to_owned()) } else { Ok(visits) }
+        })
+        .await
+    }
+
+    /// The pages that it would open again, or go back to: everything it knows of each.
+    pub fn pages(&self) -> Vec<String> {
+        let files = std::fs::read_dir(self.driver.profile().join("Default/Sessions"));
+        let files = files.expect("its sessions").map(|file| file.expect("a file").path());
+        files.flat_map(|file| pages(&std::fs::read(file).expect("a session"))).collect()
+    }
+}
+
+/// The pages of a session's file: commands (length, kind, what it is about), of which the last of each
+/// place in each tab counts.
+fn pages(file: &[u8]) -> Vec<String> {
+    const HEADER: usize = 8;
+    // A page in a tab, of an open window and of a closed one.
+    const KINDS: [u8; 2] = [6, 1];
+    let mut last = BTreeMap::new();
+    let mut rest = file.get(HEADER..).unwrap_or_default();
+    while let Some((length, after)) = rest.split_first_chunk::<2>() {
+        let Some((command, next)) = after.split_at_checked(u16::from_le_bytes(*length).into())
+        else {
+            break;
+        };
+        // After the kind and the length once more: tab and place, of 4 bytes each.
+        if let Some(place) = command.get(5..13).filter(|_| KINDS.contains(&command[0])) {
+            last.insert(place.to_vec(), String::from_utf8_lossy(command).into_owned());
+        }
+        rest = next;
+    }
+    last.into_values().collect()
+}
+
 impl Driver {
+    fn profile(&self) -> PathBuf {
+        self.directory.path().join("profile")
+    }
+
     fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let program = environment::chromedriver();

@@ -14,6 +14,8 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri},
 };
 
+use super::eventually::{PATIENCE, eventually};
+
 /// One request as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
@@ -64,6 +66,21 @@ impl Receiver {
     /// For `ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP`.
     pub fn endpoint(&self) -> String {
         format!("http://{}/billing/%s/credit", self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.address
+    }
+
+    /// Waits until somebody has asked for this path.
+    pub async fn called(&self, path: &str) {
+        eventually(&format!("{path} is asked for"), PATIENCE, async || {
+            let calls = self.calls();
+            let is_there = calls.iter().any(|call| call.path == path);
+            if is_there { Ok(()) } else { Err(format!("{calls:?}")) }
+        })
+        .await;
     }
 
     /// Answers this status from now on.

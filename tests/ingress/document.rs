@@ -15,7 +15,7 @@ const CODE: &str = "b4b9e071006f409d8e6d";
 const OTHER_CODE: &str = "cccccccccccccccccccc";
 
 /// (method, path, status) of each answer that was seen.
-type Seen = BTreeSet<(String, String, u16)>;
+pub type Seen = BTreeSet<(String, String, u16)>;
 
 /// What is sent to one operation to provoke one answer.
 struct Case(&'static str, &'static str, &'static str, u16);
@@ -89,6 +89,14 @@ const CASES: &[Case] = &[
     Case("POST", "/partnerapi.php", "host=shop.example.com", 200),
     Case("GET", "/goods.php", "", 200),
     Case("POST", "/goods.php", "", 200),
+    Case("GET", "/adminzone/", "", 200),
+    Case("GET", "/adminzone/?login=bob%40example.com&password=x", "", 303),
+    Case("POST", "/adminzone/", "login=", 422),
+    Case("GET", "/adminzone/password?token=none", "", 404),
+    Case("POST", "/adminzone/password", "token=none", 404),
+    Case("GET", "/adminzone/forgot", "", 200),
+    Case("POST", "/adminzone/forgot", "host=shop.example.com&email=bob%40example.com", 200),
+    Case("POST", "/adminzone/forgot", "host=shop", 422),
 ];
 
 fn method(name: &str) -> Method {
@@ -116,6 +124,7 @@ fn query(operation: &Operation) -> &'static str {
     match operation.path.as_str() {
         "/register" => "?ref_code=b4b9e071006f409d8e6d",
         "/service/partner/api.php" => "?api_action=pp&api_key=none&method=get_info",
+        "/adminzone/password" if operation.method == "GET" => "?token=none",
         _ => "",
     }
 }
@@ -127,7 +136,10 @@ fn body(operation: &Operation) -> &'static str {
         (true, true) => CASES[0].2,
         _ if operation.path == "/partnerapi.php" => "partner=nobody&code=none",
         _ if operation.path == "/goods.php" => "domain=default",
-        (true, false) => "email=dave%40example.com&ref_code=b4b9e071006f409d8e6d",
+        (true, false) => {
+            "email=dave%40example.com&ref_code=b4b9e071006f409d8e6d\
+            &host=shop.example.com&login=dave%40example.com&password=x&token=none"
+        }
     }
 }
 
@@ -238,6 +250,7 @@ async fn every_documented_answer_is_given() {
     let export = format!("/service/export/json/{CODE}");
     let fresh = super::exports::ask(&house, Method::GET, &export, &[("if-none-match", "*")]).await;
     note(&mut seen, "GET", &export, fresh.status);
+    seen.extend(super::adminzone_page::provoke(&house).await);
     refusals(&house, &mut seen).await;
     slow_bodies(&house, &mut seen).await;
 

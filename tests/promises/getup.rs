@@ -134,7 +134,7 @@ pub const PROMISES: &[Promise] = &[
     (
         r"sums are in `currency`, the programme's; 404 unknown user.",
         &[
-            "statement::what_is_acquired_has_left_the_potential",
+            "accounts::what_is_acquired_has_left_the_potential",
             "terms::a_statement_has_the_contracts_members_in_order_and_sums_in_the_programmes_currency",
             "register::what_is_refused_is_not_published",
         ],
@@ -245,7 +245,7 @@ pub const PROMISES: &[Promise] = &[
         r"B's total paid reaches `target_value` for the first time: **acquired_credit** of `target_value` for A, billing called; it leaves A's potential credit.",
         &[
             "walk::one_payment_reaches_the_target_and_pays_the_referrer",
-            "statement::what_is_acquired_has_left_the_potential",
+            "accounts::what_is_acquired_has_left_the_potential",
         ],
     ),
     (

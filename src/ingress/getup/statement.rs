@@ -10,13 +10,12 @@ use super::{
     shapes::{self, ShownProgramme},
 };
 use crate::{
-    domain::Money,
     ingress::{
         App,
         auth::Caller,
         problem::{InPath, Refusal},
     },
-    store::accounts::{self, Entry},
+    store::accounts::{self, Sums},
 };
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -107,7 +106,8 @@ async fn show(
     let entries = accounts::entries(&app.store, domain.id, &user_hash).await?;
     let currency = account.terms.as_ref().map_or(domain.currency.as_str(), |t| &t.currency);
     let currency = currency.to_owned();
-    let sums = Sums::of(&entries, &currency);
+    let amounts = entries.iter().map(|e| (e.currency.as_str(), e.kind.as_str(), e.amount));
+    let sums = Sums::of(amounts).remove(&currency).unwrap_or_default();
     let shown = entries.into_iter().map(|entry| ShownEntry {
         id: entry.id,
         kind: entry.kind,
@@ -127,56 +127,4 @@ async fn show(
         entries: shown.collect(),
         currency,
     }))
-}
-
-/// A user's credits. What is acquired has left the potential.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Sums {
-    potential: Money,
-    acquired: Money,
-    signup: Money,
-}
-
-impl Sums {
-    fn of(entries: &[Entry], currency: &str) -> Self {
-        let sum = |kind: &str| {
-            let of_kind = entries.iter().filter(|e| e.kind == kind && e.currency == currency);
-            of_kind.fold(0_i64, |sum, entry| sum.saturating_add(entry.amount.minor()))
-        };
-        let acquired = sum("acquired_credit");
-        Self {
-            potential: Money::from_minor(sum("potential_credit") - acquired),
-            acquired: Money::from_minor(acquired),
-            signup: Money::from_minor(sum("signup_credit")),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::Micros;
-
-    #[test]
-    fn what_is_acquired_has_left_the_potential() {
-        let entry = |kind: &str, minor, currency: &str| Entry {
-            id: String::new(),
-            kind: kind.to_owned(),
-            amount: Money::from_minor(minor),
-            currency: currency.to_owned(),
-            time: Micros(0),
-            referred_user_hash: String::new(),
-            causes: Vec::new(),
-        };
-        let entries = [
-            entry("signup_credit", 1000, "USD"),
-            entry("potential_credit", 2500, "USD"),
-            entry("potential_credit", 2500, "USD"),
-            entry("acquired_credit", 2500, "USD"),
-            entry("potential_credit", 700, "EUR"),
-        ];
-        let [potential, acquired, signup] = [2500, 2500, 1000].map(Money::from_minor);
-        assert_eq!(Sums::of(&entries, "USD"), Sums { potential, acquired, signup });
-        assert_eq!(Sums::of(&[], "USD"), Sums::default());
-    }
 }

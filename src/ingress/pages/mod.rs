@@ -1,7 +1,10 @@
 //! The pages that people see: what they look like, and the headers they leave with.
 //!
 //! Plain HTML that needs no script and loads nothing, from nowhere: the one style sheet is in the
-//! page and is allowed by its hash. Refuses to know what is registered; that is `rcp`'s.
+//! page and is allowed by its hash. Refuses to know what is registered; that is `rcp`'s. What clients
+//! see is in [`zone`].
+pub mod zone;
+
 use std::sync::OnceLock;
 
 use askama::Template;
@@ -60,6 +63,14 @@ pub fn page(status: StatusCode, page: &impl Template) -> Response {
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
     (status, guard, Html(html)).into_response()
+}
+
+/// The same, with `Retry-After` in seconds where there is something to wait for.
+pub fn retry_after(mut response: Response, seconds: Option<u64>) -> Response {
+    if let Some(seconds) = seconds {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 /// Nothing but the style sheet above, and forms of this host.

@@ -5,8 +5,8 @@
 //! or not, and waits for the broker only. Everything in the event but its time is a function of
 //! what was typed: sent twice it is the same event, which counts once.
 use axum::{
-    extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
+    extract::{FromRequest as _, Request, State},
+    http::StatusCode,
     response::Response,
 };
 use serde_json::json;
@@ -19,7 +19,7 @@ use crate::{
     ingress::{
         App,
         client::Client,
-        fields::{self, Fields, missing},
+        fields::{Fields, Form, missing},
         openapi::both,
         pages::{self, Problem, Register, Thanks},
         problem::Refusal,
@@ -73,8 +73,8 @@ async fn show() -> Response {
             content_type = "text/html"),
     ))]
 async fn submit(State(app): State<App>, client: Client, request: Request) -> Response {
-    let fields = match fields::form(request, &app).await {
-        Ok(fields) => fields,
+    let fields = match Form::from_request(request, &app).await {
+        Ok(Form(fields)) => fields,
         Err(refusal) => return again(&Given::default(), &refusal),
     };
     let (ref_code, email) = (fields.text_if_one("ref_code"), fields.text_if_one("email"));
@@ -92,7 +92,7 @@ async fn register(
     fields: &Fields,
     given: &Given,
 ) -> Result<Email, Refusal> {
-    app.registrations.admit(Key::address(client.address))?;
+    app.forms.admit(Key::address(client.address))?;
     let email = fields.email("email")?.ok_or_else(|| missing("email"))?;
     let code = Code::parse(&given.ref_code).ok();
     // A code that nobody has registered yet waits in the event (contract 1, promise 2).
@@ -134,11 +134,8 @@ fn name(texts: &[&str]) -> String {
 fn again(given: &Given, refusal: &Refusal) -> Response {
     let Given { ref_code, email } = given;
     let problem = Some(problem(refusal, email));
-    let mut response = pages::page(refusal.status, &Register { ref_code, email, problem });
-    if let Some(seconds) = refusal.retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
+    let response = pages::page(refusal.status, &Register { ref_code, email, problem });
+    pages::retry_after(response, refusal.retry_after)
 }
 
 /// A refusal in words for people.

@@ -1,4 +1,4 @@
-//! How often one address may send the registration form: `REGISTER_PER_MINUTE`.
+//! How often one address may send forms that anybody may send: `REGISTER_PER_MINUTE`.
 //!
 //! `governor` counts by its own clock, which is never set back: a changed time of day shuts nobody
 //! out.
@@ -59,7 +59,7 @@ impl<C: Clock + Clone> Pace<C> {
             let wait = not_yet.wait_time_from(self.clock.now());
             Refusal {
                 retry_after: Some(whole_seconds(wait)),
-                ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too many registrations")
+                ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too many forms")
             }
         })
     }

@@ -83,16 +83,18 @@ impl Act<'_> {
             signup: self.signup(&wanted.email, &code),
         };
         let done = self.order(Some(registration), payment, terms::payable).await?;
-        let password = generated.filter(|_| done.is_new);
+        let (login, is_new) = (done.email.clone(), done.is_new);
+        relay::send(self.app, done);
         Ok(Outcome::Registered(Registered {
             host: self.host.as_str().to_owned(),
-            login: done.email,
-            password,
+            login,
+            password: generated.filter(|_| is_new),
         }))
     }
 
     async fn pay(&self, payment: &Payment, sale: Sale) -> Result<Outcome, Failure> {
-        self.order(None, Some(payment), sale).await?;
+        let done = self.order(None, Some(payment), sale).await?;
+        relay::send(self.app, done);
         Ok(Outcome::So(true))
     }
 
@@ -132,7 +134,6 @@ impl Act<'_> {
             refused => Failure::of(told(&refused)),
         })?;
         fail::fail_point!("sites::after-commit", |_| std::process::abort());
-        relay::send(self.app, &done);
         Ok(done)
     }
 

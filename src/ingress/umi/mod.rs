@@ -13,7 +13,7 @@ pub mod relay;
 
 use axum::{
     Json,
-    extract::{RawQuery, Request, State},
+    extract::{FromRequest as _, RawQuery, Request, State},
     http::header,
     response::{IntoResponse, Response},
 };
@@ -27,7 +27,7 @@ use self::{
 use super::{
     App,
     client::Client,
-    fields::{self, Fields},
+    fields::{Fields, Form},
     problem::Refusal,
     throttle::Key,
 };
@@ -115,7 +115,7 @@ async fn partner_api(State(app): State<App>, client: Client, request: Request) -
 }
 
 async fn answer(app: &App, client: &Client, request: Request) -> Result<Outcome, Failure> {
-    let fields = fields::form(request, app).await?;
+    let fields = read(request, app).await?;
     let mut errors = Errors::default();
     let Some(partner) = admit(app, client, &fields, &mut errors).await? else {
         call::read(&fields, None, &mut errors);
@@ -128,6 +128,10 @@ async fn answer(app: &App, client: &Client, request: Request) -> Result<Outcome,
         }
     }
     carry_out(app, client, &fields, &partner).await
+}
+
+async fn read(request: Request, app: &App) -> Result<Fields, Refusal> {
+    Form::from_request(request, app).await.map(|Form(fields)| fields)
 }
 
 /// Reads the call by the catalogue that is in force, and carries it out.
@@ -211,7 +215,7 @@ async fn goods_get(State(app): State<App>, RawQuery(query): RawQuery) -> Result<
 async fn goods_post(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
     // Who sends nothing need not say what it is.
     let is_empty = !request.headers().contains_key(header::CONTENT_TYPE);
-    let fields = if is_empty { Fields::default() } else { fields::form(request, &app).await? };
+    let fields = if is_empty { Fields::default() } else { read(request, &app).await? };
     goods_of(&app, &fields).await
 }
 

@@ -37,20 +37,28 @@ enum Stuck {
     Store(#[from] StoreError),
 }
 
-/// Sends what a call left, in a task of its own.
-pub fn send(app: &App, done: &Done) {
-    let events = done.events.clone();
-    let letter: Vec<String> = done.letter.iter().cloned().collect();
-    if events.is_empty() && letter.is_empty() {
-        return;
+/// Sends what a call left, in tasks of their own.
+pub fn send(app: &App, done: Done) {
+    let Done { events, letter, .. } = done;
+    if !events.is_empty() {
+        let sending = app.clone();
+        app.tasks.spawn(async move {
+            if let Err(error) = publish(&sending, &events).await {
+                tracing::debug!(%error, "events of a site wait for the sweep");
+            }
+        });
     }
-    let sending = app.clone();
+    if let Some(letter) = letter {
+        announce(app, letter);
+    }
+}
+
+/// Tells the mail worker of a letter that is committed.
+pub fn announce(app: &App, letter: String) {
+    let publisher = app.publisher.clone();
     app.tasks.spawn(async move {
-        if let Err(error) = publish(&sending, &events).await {
-            tracing::debug!(%error, "events of a site wait for the sweep");
-        }
-        // Where it does not arrive, the mail worker looks for itself.
-        let _ = sending.publisher.publish_all(LETTERS.of(&letter)).await;
+        // Where it does not arrive, the worker looks for itself.
+        publisher.publish_all(LETTERS.of(&[letter])).await;
     });
 }
 
