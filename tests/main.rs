@@ -21,6 +21,7 @@ mod ingress;
 mod kill;
 mod kill_ingress;
 mod landing;
+mod letters;
 mod order;
 mod parking;
 mod partner;

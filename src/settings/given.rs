@@ -110,6 +110,15 @@ impl Settings {
         })
     }
 
+    /// A duration that is more than nothing.
+    pub(super) fn some_time(&self, name: &str) -> Result<Duration, SettingError> {
+        let duration = self.duration(name)?;
+        if duration.is_zero() {
+            return Err(SettingError::new(name, "must be more than nothing"));
+        }
+        Ok(duration)
+    }
+
     pub(super) fn switch(&self, name: &str) -> Result<bool, SettingError> {
         match self.required(name)?.as_str() {
             "on" => Ok(true),

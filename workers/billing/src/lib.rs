@@ -61,15 +61,6 @@ impl Config {
     /// From the settings, with the system's clock and randomness.
     pub fn read(settings: &Settings) -> Result<Self, SettingError> {
         let billing = settings.billing()?;
-        let positive = [
-            ("BILLING_TIMEOUT", billing.timeout),
-            ("BILLING_RETRY_INITIAL", billing.retry_initial),
-            ("BILLING_RETRY_MAX", billing.retry_pause_max),
-        ];
-        if let Some((name, _)) = positive.iter().find(|(_, value)| value.is_zero()) {
-            let problem = "must be more than nothing".to_owned();
-            return Err(SettingError { name: (*name).to_owned(), problem });
-        }
         Ok(Self {
             broker: settings.broker("billing")?,
             store: settings.store()?,
