@@ -17,9 +17,11 @@ import base64
 import email
 import email.policy
 import json
+import logging
 import os
 import re
 import ssl
+import warnings
 
 from aiosmtpd.smtp import SMTP, AuthResult
 
@@ -112,4 +114,7 @@ async def main():
     await server.serve_forever()
 
 
+# It warns of what is meant here: a login without TLS.
+warnings.simplefilter("ignore")
+logging.disable(logging.WARNING)
 asyncio.run(main())
