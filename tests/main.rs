@@ -26,6 +26,7 @@ mod kill;
 mod kill_ingress;
 mod kill_sites;
 mod landing;
+mod letters;
 mod order;
 mod parking;
 mod partner;

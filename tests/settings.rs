@@ -10,7 +10,7 @@ use crate::{
     model::{cases::code, fact::click, outcome},
 };
 
-const PROGRAMS: [&str; 4] = ["daily-records", "credits", "billing", "ingress"];
+const PROGRAMS: [&str; 5] = ["daily-records", "credits", "billing", "mail", "ingress"];
 
 on_every_database!(
     eight_programs_start_on_an_empty_database_at_once,
@@ -43,6 +43,10 @@ fn a_bad_setting_is_one_line_that_names_it_and_exit_2() {
         ("credits", "SWEEP_EVERY", "1h"),
         ("billing", "BILLING_TIMEOUT", "15"),
         ("billing", "ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", "ftp://example.com"),
+        ("mail", "MAIL_CONCURRENCY", "0"),
+        ("mail", "MAIL_FROM", "nobody"),
+        ("mail", "SMTP_URL", "smtp://user:canary@host?tls=maybe"),
+        ("mail", "SMTP_URL_FILE", "/no/such/file"),
         ("ingress", "RATE_LIMIT", "maybe"),
         ("ingress", "LISTEN_ADDR", "here"),
         ("daily-records", "DATABASE_URL", "oracle://canary@host"),

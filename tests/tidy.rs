@@ -91,6 +91,11 @@ fn reqwest_is_known_to_the_webhook_and_the_commands_only() {
 }
 
 #[test]
+fn lettre_is_known_to_mail_only() {
+    only_in(&["lettre::", "use lettre"], &["workers/mail/", "tests/tidy.rs"]);
+}
+
+#[test]
 fn the_unmaintained_backoff_is_known_to_the_schedule_only() {
     only_in(&["use backoff::", "ExponentialBackoff"], &["src/outbox/schedule.rs", "tests/tidy.rs"]);
 }

@@ -55,19 +55,22 @@ need_compiler() {
     need cc gcc libc6-dev
 }
 
-# python_with_pika VENV: prints a Python that has pika; a virtual environment is the last resort.
-python_with_pika() {
+# python_with_clients VENV: prints a Python that has what the tests' foreign clients and servers are made
+# of, pika and aiosmtpd; a virtual environment is the last resort.
+python_with_clients() {
     local venv=$1 python
     for python in /usr/bin/python3 "$venv/bin/python3"; do
-        if "$python" -c 'import pika' 2>/dev/null; then echo "$python" && return; fi
+        if has_clients "$python"; then echo "$python" && return; fi
     done
-    if can_apt && apt_install python3-pika && /usr/bin/python3 -c 'import pika' 2>/dev/null; then
+    if can_apt && apt_install python3-pika python3-aiosmtpd && has_clients /usr/bin/python3; then
         echo /usr/bin/python3 && return
     fi
     mkdir -p "$(dirname "$venv")"
-    if { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet 'pika>=1.3,<2'; } >"$venv.log" 2>&1 \
-        && "$venv/bin/python3" -c 'import pika' 2>/dev/null; then
+    if { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet 'pika>=1.3,<2' 'aiosmtpd>=1.4,<2'; } \
+        >"$venv.log" 2>&1 && has_clients "$venv/bin/python3"; then
         echo "$venv/bin/python3" && return
     fi
-    die "Python's pika is missing: install python3-pika (Debian's name), then run this again"
+    die "Python's pika or aiosmtpd is missing: install python3-pika python3-aiosmtpd (Debian's names), then run this again"
 }
+
+has_clients() { "$1" -c 'import pika, aiosmtpd' 2>/dev/null; }

@@ -13,7 +13,7 @@ cd "$here/../.."
 root=$PWD target=${CARGO_TARGET_DIR:-$PWD/target}
 services="$here/services.sh" state=$root/.run/test tools=$target/tools
 # Compiled in everywhere, so that lints, programs and tests share one build.
-features=--features=referral/failpoints,daily-records/failpoints,credits/failpoints,billing/failpoints
+features=--features=referral/failpoints,daily-records/failpoints,credits/failpoints,billing/failpoints,mail/failpoints
 failed=() passed_count=0 failed_count=0 deny='' deny_job='' services_job=''
 
 # step NAME COMMAND...: with a heading and the seconds it took; notes a failure and goes on.
@@ -137,8 +137,9 @@ fi
 need amqp-publish amqp-tools
 need curl curl
 need node nodejs
+need openssl openssl
 need chromedriver chromium-driver chromium
-python=$(python_with_pika "$tools/venv")
+python=$(python_with_clients "$tools/venv")
 begin_deny
 step fmt cargo fmt --all --check || true
 step clippy lints || true

@@ -89,6 +89,15 @@ impl Listener {
         Ok(())
     }
 
+    /// Takes nothing: waits for the broker, so that the topology is there, and then for `stop`.
+    pub async fn stand_by(self, stop: CancellationToken) -> Result<(), BrokerError> {
+        self.context.ready.set("broker", false);
+        let declared = self.broker.declare(&stop).await?;
+        self.context.ready.set("broker", declared);
+        stop.cancelled().await;
+        Ok(())
+    }
+
     async fn serve(
         &mut self,
         session: &mut Session,

@@ -8,7 +8,7 @@
 //! | [`item`] | what a worker says of its table, and how it attempts one item |
 //! | [`hints`] | messages that say there is something to do |
 //! | [`claims`] | the loop: hints and sweeps → claims → attempts |
-//! | [`claim`] | SQL: a due row becomes ours for a while |
+//! | [`mod@claim`] | SQL: a due row becomes ours for a while |
 //! | [`held`] | how much is in hand, and under which token |
 //! | [`outcome`] with [`schedule`] | what follows from an attempt (pure) |
 //! | [`recorder`], [`record`] | outcomes, many to a transaction |
@@ -108,8 +108,12 @@ pub async fn run<C: Courier>(
     };
     let mut recording = tokio::spawn(recorder.run(outcomes_out));
     // Messages that nobody could act on stay in the queue where the outbox wants it so.
-    let listening = (courier.is_some() || !outbox.hints_wait)
-        .then(|| tokio::spawn(listen(outbox, &plan, &context, &stop, hints_in, done_out)));
+    let takes = courier.is_some() || !outbox.hints_wait;
+    let listening = tokio::spawn(listen(
+        takes,
+        listener(outbox, &plan, &context, hints_in, done_out),
+        stop.clone(),
+    ));
     let plan = Arc::new(plan);
     let claiming = Claiming { store, plan, held, courier, context, hints, done, outcomes, tasks };
     let tasks = claiming.tasks.clone();
@@ -122,22 +126,17 @@ pub async fn run<C: Courier>(
     tasks.wait().await;
     // Every sender of outcomes is gone by now, so the recorder ends with the last one.
     recording.await?;
-    if let Some(listening) = listening {
-        listening.await??;
-    }
-    Ok(())
+    Ok(listening.await??)
 }
 
-/// Takes hints until `stop`; where the broker refuses, the rest ends too.
-fn listen(
+fn listener(
     outbox: &'static Outbox,
     plan: &Plan,
     context: &Context,
-    stop: &CancellationToken,
     hints: mpsc::Sender<Hint>,
     done: mpsc::UnboundedReceiver<Place>,
-) -> impl Future<Output = Result<(), BrokerError>> + use<> {
-    let listener = Listener {
+) -> Listener {
+    Listener {
         outbox,
         broker: Broker::new(plan.broker.clone()),
         clock: plan.clock.clone(),
@@ -145,11 +144,17 @@ fn listen(
         message_bytes_max: plan.broker.max_message,
         hints,
         done,
-    };
-    let stop = stop.clone();
-    async move {
-        let listened = listener.run(stop.clone()).await;
-        stop.cancel();
-        listened
     }
+}
+
+/// Takes hints, or stands by, until `stop`; where the broker refuses, the rest ends too.
+async fn listen(
+    takes: bool,
+    listener: Listener,
+    stop: CancellationToken,
+) -> Result<(), BrokerError> {
+    let token = stop.clone();
+    let listened = if takes { listener.run(token).await } else { listener.stand_by(token).await };
+    stop.cancel();
+    listened
 }

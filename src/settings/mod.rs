@@ -86,9 +86,6 @@ impl Settings {
 
     /// The HTTP ingress.
     pub fn ingress(&self) -> Result<IngressSettings, SettingError> {
-        let listen = self.address("LISTEN_ADDR")?;
-        let listen = listen.ok_or_else(|| SettingError::new("LISTEN_ADDR", "is required"))?;
-        let public_url = self.http_url("PUBLIC_URL")?.unwrap_or_else(|| format!("http://{listen}"));
         let proxies = self.text("TRUSTED_PROXIES")?.unwrap_or_default();
         let proxies = proxies.split(',').map(str::trim).filter(|p| !p.is_empty()).map(|proxy| {
             proxy.parse().map_err(|_| {
@@ -101,8 +98,8 @@ impl Settings {
         });
         let per_minute = self.int("REGISTER_PER_MINUTE", 1..=1_000_000)? as u32;
         Ok(IngressSettings {
-            listen,
-            public_url: public_url.trim_end_matches('/').to_owned(),
+            listen: self.listen()?,
+            public_url: self.public_url()?,
             register_url: self.http_url("REGISTER_URL")?,
             reply_timeout: self.duration("REPLY_TIMEOUT")?,
             landing: landing.transpose()?,
@@ -131,6 +128,20 @@ impl Settings {
         } else {
             Err(SettingError::new(NAME, "must be 1m to 90d"))
         }
+    }
+
+    fn listen(&self) -> Result<SocketAddr, SettingError> {
+        let listen = self.address("LISTEN_ADDR")?;
+        listen.ok_or_else(|| SettingError::new("LISTEN_ADDR", "is required"))
+    }
+
+    /// Where people reach the ingress; without a slash at the end.
+    fn public_url(&self) -> Result<String, SettingError> {
+        let url = match self.http_url("PUBLIC_URL")? {
+            Some(url) => url,
+            None => format!("http://{}", self.listen()?),
+        };
+        Ok(url.trim_end_matches('/').to_owned())
     }
 
     fn click_ip(&self) -> Result<ClickIp, SettingError> {
@@ -168,6 +179,22 @@ impl Settings {
             retry_for: self.duration("BILLING_RETRY_FOR")?,
             circuit_after: self.int("BILLING_CIRCUIT_AFTER", 1..=1_000_000)? as u32,
             probe_pause: self.some_time("BILLING_PROBE")?,
+        })
+    }
+
+    /// The mail worker.
+    pub fn mail(&self) -> Result<MailSettings, SettingError> {
+        Ok(MailSettings {
+            smtp_url: self.text("SMTP_URL")?,
+            from: self.text("MAIL_FROM")?,
+            public_url: self.public_url()?,
+            is_public_url_given: self.is_given("PUBLIC_URL"),
+            timeout: self.some_time("MAIL_TIMEOUT")?,
+            concurrency_max: self.int("MAIL_CONCURRENCY", 1..=1000)? as usize,
+            retry_initial: self.some_time("MAIL_RETRY_INITIAL")?,
+            retry_pause_max: self.some_time("MAIL_RETRY_MAX")?,
+            retry_for: self.duration("MAIL_RETRY_FOR")?,
+            link_ttl: self.some_time("MAIL_LINK_TTL")?,
         })
     }
 
@@ -307,6 +334,31 @@ pub struct BillingSettings {
     pub circuit_after: u32,
     /// Pause before each probe.
     pub probe_pause: Duration,
+}
+
+/// See [`Settings::mail`].
+#[derive(Clone)]
+pub struct MailSettings {
+    /// `SMTP_URL`, secret; none: letters wait.
+    pub smtp_url: Option<String>,
+    /// `MAIL_FROM`; required where there is a server.
+    pub from: Option<String>,
+    /// For links in letters; without a slash at the end.
+    pub public_url: String,
+    /// Whether it is more than a default.
+    pub is_public_url_given: bool,
+    /// For one whole exchange.
+    pub timeout: Duration,
+    /// Connections at a time.
+    pub concurrency_max: usize,
+    /// Pause before the first retry.
+    pub retry_initial: Duration,
+    /// Longest pause.
+    pub retry_pause_max: Duration,
+    /// A letter that fails for so long is dead.
+    pub retry_for: Duration,
+    /// How long a link is good.
+    pub link_ttl: Duration,
 }
 
 /// See [`Settings::rcp`].

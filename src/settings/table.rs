@@ -63,7 +63,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("PREFETCH", "10000", "workers: messages the broker hands over before acks, 1 to 65535"),
     setting("SWEEP_EVERY", "2s", "credits: how often what waits is looked at again; at most 5s"),
     setting("LISTEN_ADDR", "127.0.0.1:8080", "ingress: where it listens"),
-    setting("PUBLIC_URL", "", "ingress: for links in answers; not set: http://LISTEN_ADDR"),
+    setting(
+        "PUBLIC_URL",
+        "",
+        "ingress, mail: for links in answers and letters; not set: http://LISTEN_ADDR",
+    ),
     setting(
         "REGISTER_URL",
         "",
@@ -155,6 +159,26 @@ pub const SETTINGS: &[Setting] = &[
         "billing: a destination that fails so often in a row gets one probe at a time until it answers, 1 to 1000000",
     ),
     setting("BILLING_PROBE", "1s", "billing: pause before each of these probes"),
+    secret(
+        "SMTP_URL",
+        "",
+        "mail: smtps://USER:PASSWORD@HOST:PORT (TLS), smtp://…?tls=required (STARTTLS) or smtp://…; not set: letters wait",
+    ),
+    setting(
+        "MAIL_FROM",
+        "",
+        "mail: the sender, ADDRESS or NAME <ADDRESS>; required where SMTP_URL is set",
+    ),
+    setting("MAIL_TIMEOUT", "30s", "mail: for one whole exchange"),
+    setting("MAIL_CONCURRENCY", "4", "mail: connections to the server at a time, 1 to 1000"),
+    setting(
+        "MAIL_RETRY_INITIAL",
+        "5s",
+        "mail: pause before the first retry; each next one is 4 times as long",
+    ),
+    setting("MAIL_RETRY_MAX", "6h", "mail: longest pause between retries"),
+    setting("MAIL_RETRY_FOR", "3d", "mail: a letter that fails for so long is dead"),
+    setting("MAIL_LINK_TTL", "7d", "mail: how long the link in a letter is good"),
     secret("RCP_PASSWORD", "", "rcp sync: the password of --login at the remote RCP"),
     secret(
         "RCP_TOKEN",

@@ -12,17 +12,22 @@ fn every_default_is_valid() {
     none.log().unwrap();
     none.worker().unwrap();
     none.billing().unwrap();
+    none.mail().unwrap();
     assert_eq!(none.ingress().unwrap().public_url, "http://127.0.0.1:8080");
 }
 
 #[test]
 fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
     type Read = fn(&Settings) -> Option<SettingError>;
-    let cases: [(&str, &str, Read); 14] = [
+    let cases: [(&str, &str, Read); 18] = [
         ("BILLING_TIMEOUT", "15", |s| s.billing().err()),
+        ("BILLING_RETRY_INITIAL", "0s", |s| s.billing().err()),
         ("BILLING_RETRY_MAX", "0s", |s| s.billing().err()),
         ("BILLING_CIRCUIT_AFTER", "0", |s| s.billing().err()),
         ("BILLING_PROBE", "0ms", |s| s.billing().err()),
+        ("MAIL_TIMEOUT", "0s", |s| s.mail().err()),
+        ("MAIL_CONCURRENCY", "0", |s| s.mail().err()),
+        ("PUBLIC_URL", "ftp://x", |s| s.mail().err()),
         ("BATCH_MAX", "0", |s| s.worker().err()),
         ("RATE_LIMIT", "maybe", |s| s.ingress().err()),
         ("LANDING_URL", "https://{code}/", |s| s.ingress().err()),

@@ -32,7 +32,7 @@ pub fn services() -> PathBuf {
     required("TEST_SERVICES").into()
 }
 
-/// A Python interpreter that has pika.
+/// A Python interpreter that has pika and aiosmtpd.
 pub fn python() -> PathBuf {
     required("TEST_PYTHON").into()
 }

@@ -89,7 +89,7 @@ async fn demonstrate(args: &Args, tools: &Tools, children: &mut Children) -> any
     let key = make_token(&store, tools).await?;
     let receiver = Receiver::start().await?;
     let mut show = Show::new();
-    show.heading("Starting the ingress, daily-records, credits and billing");
+    show.heading("Starting the ingress, daily-records, credits, billing and mail");
     let listen = listen_address(tools).await?;
     for program in programs(listen, &receiver, &spool_path(args, tools)?).await? {
         children.start(program, &args.logs)?;
@@ -200,7 +200,7 @@ async fn programs(
     listen: SocketAddr,
     receiver: &Receiver,
     spool_path: &str,
-) -> anyhow::Result<[Program; 4]> {
+) -> anyhow::Result<[Program; 5]> {
     let mut secret = [0; SECRET_BYTES];
     getrandom::fill(&mut secret).map_err(credentials::CredentialError::Randomness)?;
     let secret = format!("whsec_{}", BASE64_STANDARD.encode(secret));
@@ -227,6 +227,7 @@ async fn programs(
             free_address().await?,
             vec![("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", endpoint), ("WEBHOOK_SECRETS", secret)],
         ),
+        worker("mail", free_address().await?, vec![("LISTEN_ADDR", listen.to_string())]),
     ])
 }
 
