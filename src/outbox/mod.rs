@@ -8,7 +8,7 @@
 //! | [`item`] | what a worker says of its table, and how it attempts one item |
 //! | [`hints`] | messages that say there is something to do |
 //! | [`claims`] | the loop: hints and sweeps → claims → attempts |
-//! | [`claim`] | SQL: a due row becomes ours for a while |
+//! | [`mod@claim`] | SQL: a due row becomes ours for a while |
 //! | [`held`] | how much is in hand, and under which token |
 //! | [`outcome`] with [`schedule`] | what follows from an attempt (pure) |
 //! | [`recorder`], [`record`] | outcomes, many to a transaction |
