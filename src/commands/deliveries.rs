@@ -1,6 +1,6 @@
 //! `referral deliveries list|show|retry|test` (contract 6): what billing was told, or is to be told, of credits.
 //!
-//! Shapes are the HTTP answers'. A retry makes rows due; billing does the rest. [`test`] is another matter.
+//! Shapes are the HTTP answers'. A retry makes rows due; billing does the rest. `test` is a file of its own.
 mod test;
 
 use std::{process::ExitCode, time::Duration};

@@ -52,7 +52,7 @@ pub struct ShownDelivery {
     /// Attempts made
     #[schema(minimum = 0)]
     attempts: i64,
-    /// When the next attempt is due; null unless pending
+    /// When the next attempt is due, in the past while the destination fails and is only probed; null unless pending
     #[schema(required = true, format = DateTime)]
     next_attempt_at: Option<String>,
     /// When the credit was granted, with the domain's UTC offset

@@ -53,6 +53,11 @@ WHERE state = 'pending' AND next_attempt_us <= {?} AND lease_until_us <= {?}
     AND NOT EXISTS (SELECT 1 FROM {rows} WHERE r.one_of = {table}.{column})
 ORDER BY next_attempt_us LIMIT {?} {skip locked}";
 
+const DUE_VALUES: &str = "
+SELECT DISTINCT {column} AS found FROM {table}
+WHERE state = 'pending' AND next_attempt_us <= {?} AND lease_until_us <= {?}
+    AND EXISTS (SELECT 1 FROM {rows} WHERE r.one_of = {table}.{column})";
+
 const OLDEST: &str = "
 SELECT id FROM {table}
 WHERE state = 'pending' AND next_attempt_us <= {?} AND lease_until_us <= {?}
@@ -119,6 +124,15 @@ impl Due<'_> {
         let sql = self.outbox.sql(DUE_BUT).replace("{column}", column);
         let values = texts(VALUE, values.iter().copied());
         self.read(&sql, Some(&values), vec![now.clone(), now, most.into()]).await
+    }
+
+    /// Which of these values items that are due have in `column`.
+    pub async fn values(&self, column: &str, values: &[&str]) -> Result<Vec<String>, StoreError> {
+        let sql = self.outbox.sql(DUE_VALUES).replace("{column}", column);
+        let params = vec![Param::from(self.at.0), Param::from(self.at.0)];
+        let values = texts(VALUE, values.iter().copied());
+        let found = self.tx.all(&sql, Some(&values), params).await?;
+        found.iter().map(|row| row.text("found")).collect()
     }
 
     /// Locks the oldest of those that are due and, where it is said, have one of these values in

@@ -6,7 +6,7 @@
 //! turn to probe is a lease in the row. What a circuit puts off stays as it lies, due, unclaimed and
 //! uncounted. While none is open, nothing is asked of the database: a claim sees it in what it reads.
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -18,7 +18,7 @@ use referral::{
     domain::Micros,
     metrics::Metrics,
     outbox::{Due, Which},
-    store::{Store, StoreError},
+    store::{Param, Store, StoreError},
     webhook::{Destination, Target},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -38,7 +38,7 @@ const READS_MAX: usize = 16;
 const OPEN: &str = "
 INSERT INTO circuit (destination, opened_us, probe_us, probe, probe_until_us)
 VALUES ({?}, {?}, {?}, NULL, 0)
-{conflict destination} opened_us = {old circuit.opened_us}";
+{conflict destination} probe_us = {greatest}({old circuit.probe_us}, {new probe_us})";
 const CLOSE: &str = "DELETE FROM circuit WHERE destination = {?}";
 const FORGET: &str = "DELETE FROM circuit WHERE probe_us <= {?} AND probe_until_us <= {?}";
 const READ: &str = "SELECT destination, probe_us, probe_until_us FROM circuit ORDER BY probe_us";
@@ -116,7 +116,7 @@ impl Breaker {
             Which::Named(_) if self.is_everything_put_off() => Ok(Vec::new()),
             Which::Named(_) => Ok(self.split(due.lock(which).await?).0),
             Which::Due(most) => {
-                let mut picked = self.probes(due, most, &open).await?;
+                let mut picked = self.probes(due, most, open).await?;
                 let room = most.saturating_sub(picked.len());
                 picked.extend(self.others(due, room).await?);
                 Ok(picked)
@@ -135,7 +135,7 @@ impl Breaker {
                     return;
                 }
                 tracing::info!(%destination, "answers again: what waits for it leaves");
-                let done = self.store.run(CLOSE, None, vec![destination.as_str().into()]).await;
+                let done = self.write(CLOSE, vec![destination.as_str().into()]).await;
                 self.wake_at(now);
                 done
             }
@@ -143,7 +143,7 @@ impl Breaker {
                 tracing::warn!(%destination, "fails again and again: its deliveries wait, but for probes");
                 let next = self.next_probe(now);
                 let values = vec![destination.as_str().into(), now.0.into(), next.0.into()];
-                let done = self.store.run(OPEN, None, values).await;
+                let done = self.write(OPEN, values).await;
                 self.change(|known| known.saved(destination, done.is_ok()));
                 self.wake_at(next);
                 done
@@ -154,7 +154,7 @@ impl Breaker {
                 let next = self.next_probe(now);
                 let place = [destination.as_str(), token].map(Into::into);
                 let values = [next.0.into()].into_iter().chain(place).collect();
-                let done = self.store.run(END, None, values).await;
+                let done = self.write(END, values).await;
                 self.wake_at(next);
                 done
             }
@@ -164,6 +164,10 @@ impl Breaker {
             // the lease of the last probe ends.
             tracing::warn!(%error, "what an attempt says of its destination is not written");
         }
+    }
+
+    async fn write(&self, text: &str, values: Vec<Param>) -> Result<u64, StoreError> {
+        self.store.again(|| self.store.run(text, None, values.clone())).await
     }
 
     /// As [`Courier::wakes_at`](referral::outbox::Courier::wakes_at).
@@ -207,15 +211,21 @@ impl Breaker {
         &self,
         due: &Due<'_>,
         most: usize,
-        open: &[Open],
+        open: Vec<Open>,
     ) -> Result<Vec<Delivery>, StoreError> {
+        let open = open.into_iter().filter(|open| open.turn == Turn::Now);
+        let mut open: Vec<Destination> = open.map(|open| open.destination).collect();
+        if self.shared.is_none() {
+            let waiting = self.waiting(due, &open).await?;
+            open.retain(|destination| waiting.contains(destination));
+        }
         let mut picked = Vec::new();
-        for Open { destination, turn } in open {
-            if *turn != Turn::Now || picked.len() >= most {
-                continue;
+        for destination in open {
+            if picked.len() >= most {
+                break;
             }
             let Ok(permit) = Arc::clone(&self.probes).try_acquire_owned() else { break };
-            let users = self.known().users(Some(destination));
+            let users = self.known().users_of(&destination);
             let users: Vec<&str> = users.iter().map(String::as_str).collect();
             let among = self.shared.is_none().then_some((Delivery::USER, &users[..]));
             let place = destination.as_str();
@@ -228,14 +238,26 @@ impl Breaker {
             let (next, until) = (self.next_probe(due.at), due.until);
             let values = vec![due.token.into(), next.0.into(), until.0.into(), place.into()];
             due.tx.run(BEGIN, None, values).await?;
-            delivery.probe = Some(Probe {
-                destination: destination.clone(),
-                token: due.token.to_owned(),
-                _permit: permit,
-            });
+            delivery.probe =
+                Some(Probe { destination, token: due.token.to_owned(), _permit: permit });
             picked.push(delivery);
         }
         Ok(picked)
+    }
+
+    /// Those of them that deliveries are due for, of users who are known to be theirs.
+    async fn waiting(
+        &self,
+        due: &Due<'_>,
+        open: &[Destination],
+    ) -> Result<BTreeSet<Destination>, StoreError> {
+        let users: Vec<String> = {
+            let known = self.known();
+            open.iter().flat_map(|destination| known.users_of(destination)).collect()
+        };
+        let users: Vec<&str> = users.iter().map(String::as_str).collect();
+        let waiting = due.values(Delivery::USER, &users).await?;
+        Ok(waiting.iter().filter_map(|user| self.target.destination(user)).collect())
     }
 
     /// What is longest due, but for what a circuit puts off.
@@ -245,7 +267,7 @@ impl Breaker {
         }
         let mut free = Vec::new();
         for _ in 0..READS_MAX {
-            let users = self.known().users(None);
+            let users = self.known().users();
             let users: Vec<&str> = users.iter().map(String::as_str).collect();
             let put_off;
             (free, put_off) = self.split(due.lock_but(most, Delivery::USER, &users).await?);

@@ -3,7 +3,7 @@
 //!
 //! Owns what this process knows: failures in a row of its own attempts, and which circuits are open,
 //! by whomever. Refuses to know the clock, the row that an open circuit is, and what an answer means.
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use referral::{domain::Micros, webhook::Destination};
 
@@ -23,7 +23,7 @@ pub struct Circuits {
     /// Changes made here; see [`learn`](Self::learn).
     version: u64,
     /// Users who are known to be served by an open one.
-    users: HashMap<String, Destination>,
+    users: BTreeMap<Destination, BTreeSet<String>>,
 }
 
 impl Circuits {
@@ -35,7 +35,7 @@ impl Circuits {
             open: BTreeSet::new(),
             unsaved: BTreeSet::new(),
             version: 0,
-            users: HashMap::new(),
+            users: BTreeMap::new(),
         }
     }
 
@@ -89,7 +89,7 @@ impl Circuits {
         }
         self.open = open;
         let open = &self.open;
-        self.users.retain(|_, destination| open.contains(destination));
+        self.users.retain(|destination, _| open.contains(destination));
     }
 
     /// Counts the changes made here.
@@ -110,14 +110,18 @@ impl Circuits {
     /// This user is served by this destination; remembered while it is open.
     pub fn serves(&mut self, destination: &Destination, user: &str) {
         if self.open.contains(destination) {
-            self.users.insert(user.to_owned(), destination.clone());
+            self.users.entry(destination.clone()).or_default().insert(user.to_owned());
         }
     }
 
-    /// The users who are known to be served by an open circuit: by this one where one is given.
-    pub fn users(&self, of: Option<&Destination>) -> Vec<String> {
-        let users = self.users.iter().filter(|(_, served_by)| of.is_none_or(|of| of == *served_by));
-        users.map(|(user, _)| user.clone()).collect()
+    /// The users who are known to be served by an open circuit.
+    pub fn users(&self) -> Vec<String> {
+        self.users.values().flatten().cloned().collect()
+    }
+
+    /// Those of this one.
+    pub fn users_of(&self, destination: &Destination) -> Vec<String> {
+        self.users.get(destination).into_iter().flatten().cloned().collect()
     }
 
     fn close(&mut self, destination: &Destination) -> bool {
@@ -125,7 +129,7 @@ impl Circuits {
         if was_open {
             self.version += 1;
             self.unsaved.remove(destination);
-            self.users.retain(|_, served_by| served_by != destination);
+            self.users.remove(destination);
         }
         was_open
     }
@@ -312,17 +316,13 @@ mod tests {
         for (destination, user) in [("a", "alice"), ("a", "ALICE"), ("b", "bob")] {
             circuits.serves(&to(destination), user);
         }
-        let sorted = |mut users: Vec<String>| {
-            users.sort();
-            users
-        };
-        assert_eq!(sorted(circuits.users(None)), ["ALICE", "alice", "bob"]);
-        assert_eq!(sorted(circuits.users(Some(&to("a")))), ["ALICE", "alice"]);
+        assert_eq!(circuits.users(), ["ALICE", "alice", "bob"]);
+        assert_eq!(circuits.users_of(&to("a")), ["ALICE", "alice"]);
         circuits.answered(&to("a"));
-        assert_eq!(circuits.users(None), ["bob"]);
+        assert_eq!(circuits.users(), ["bob"]);
         circuits.saved(&to("b"), true);
         circuits.learn(circuits.version(), []);
-        assert!(circuits.users(None).is_empty());
+        assert!(circuits.users().is_empty() && circuits.users_of(&to("b")).is_empty());
     }
 
     #[test]
