@@ -193,7 +193,7 @@ fn passed(app: &App, problem: Option<Problem>) -> Response {
 #[derive(ToSchema)]
 #[schema(as = SiteLogin, example = json!({"host": "shop.example.com", "login": "bob@example.com", "password": "correct horse battery staple"}))]
 #[expect(dead_code, reason = "documentation; read by name from a form")]
-struct Login {
+struct SignIn {
     /// The site; needed by those who have several
     #[schema(required = false, max_length = 253)]
     host: String,
@@ -214,7 +214,7 @@ struct Typed {
 ///
 /// Unknown site, wrong login and wrong password are one and the same 422.
 #[utoipa::path(post, path = "/adminzone/", tag = "umi", operation_id = "adminzone_log_in",
-    request_body(content((Login = "application/x-www-form-urlencoded"))),
+    request_body(content((SignIn = "application/x-www-form-urlencoded"))),
     responses(
         (status = 303, description = "Signed in: to the page",
             headers(("Location" = String, description = "`/adminzone/`"), ("Set-Cookie" = String, description = "The session"))),

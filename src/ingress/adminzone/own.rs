@@ -98,11 +98,7 @@ mod tests {
             let headers = sent.iter().map(|(name, value)| {
                 (HeaderName::from_static(name), HeaderValue::from_static(value))
             });
-            let own = is_own(
-                &HeaderMap::from_iter(headers),
-                "shop.example:8080",
-                "https://public.example/x",
-            );
+            let own = is_own(&headers.collect(), "shop.example:8080", "https://public.example/x");
             assert_eq!(own, expected, "{sent:?}");
         }
         let origin = (header::ORIGIN, HeaderValue::from_static("https://shop.example"));
