@@ -133,7 +133,7 @@ async fn a_letter_arrives_with_text_html_and_a_link_that_works_once(bed: Arc<Bed
     }
     assert_eq!(token.len(), 40, "{token}");
     let week = Micros(now.0 + 6 * 86_400_000_000);
-    let token_hash = referral::credentials::key_hash(token);
+    let token_hash = key_hash(token);
     let good = Some(Link { token_hash, host: host.to_owned(), password_version: 1 });
     assert_eq!(link(&bed, token, now).await, good);
     assert_eq!(link(&bed, token, week).await, good);
