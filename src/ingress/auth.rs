@@ -152,19 +152,6 @@ pub async fn log_in(
     })
 }
 
-/// Hashes a new password, behind the gate.
-pub async fn hash_password(app: &App, password: String) -> Result<String, Refusal> {
-    let closed = |_| Refusal::unavailable("stopping");
-    let turn = app.hashing.turns.clone().acquire_owned().await.map_err(closed)?;
-    let hash = move || {
-        let hashed = credentials::hash_password(&password);
-        drop(turn);
-        hashed
-    };
-    let hashed = tokio::task::spawn_blocking(hash).await;
-    Ok(hashed.map_err(|_| Refusal::unavailable("stopping"))??)
-}
-
 /// Uses the one-time code up; true too for those who have none.
 async fn takes_code(app: &App, login: &Login, step: Option<i64>) -> Result<bool, Refusal> {
     match (&login.totp, step) {

@@ -131,32 +131,48 @@ pub const PROMISES: &[Promise] = &[
     ),
     (
         r#"Price answers: `{"<tariff system name>":[{"id":…,"name":…,"goods":[{"<goods id>":{"name":…,"price":…,"price_with_discount":…,"expiration":…}}]}]}`."#,
-        &["prices::prices_are_told_by_tariff_a_good_an_object",
-            "prices::offers_of_one_tariff_are_together"],
+        &[
+            "prices::prices_are_told_by_tariff_a_good_an_object",
+            "prices::offers_of_one_tariff_are_together",
+        ],
     ),
     (
         r"`expiration` is a Unix time until which the price holds; 0: no limit, which is so for an unpaid site.",
-        &["umi_prices::prices_of_an_unpaid_and_a_paid_site", "terms_tests::a_price_never_rises_and_holds_until_it_expires",
-            "terms_tests::a_price_that_does_not_change_any_more_holds_to_the_end"],
+        &[
+            "umi_prices::prices_of_an_unpaid_and_a_paid_site",
+            "terms_tests::a_price_never_rises_and_holds_until_it_expires",
+            "terms_tests::a_price_that_does_not_change_any_more_holds_to_the_end",
+        ],
     ),
     (
         r"Rules: for an unpaid site the goods are periods of the new tariff, and paying one moves the site there and makes it paid for that period.",
-        &["terms_tests::each_site_is_offered_what_is_for_it",
-            "terms_tests::paying_moves_the_site_and_gives_the_time_that_was_paid", "umi::register_and_pay_is_both_or_neither_and_charges_once"],
+        &[
+            "terms_tests::each_site_is_offered_what_is_for_it",
+            "terms_tests::paying_moves_the_site_and_gives_the_time_that_was_paid",
+            "umi::register_and_pay_is_both_or_neither_and_charges_once",
+        ],
     ),
     (
         r"For a paid site there is one good per higher tariff; its price is the difference of the two tariffs for the time left, falls day by day, and `expiration` is the next change of price; paying it moves the site to the new tariff and adds no time.",
-        &["umi_prices::prices_of_an_unpaid_and_a_paid_site", "terms_tests::a_paid_sites_upgrade_costs_the_difference_for_the_days_left"],
+        &[
+            "umi_prices::prices_of_an_unpaid_and_a_paid_site",
+            "terms_tests::a_paid_sites_upgrade_costs_the_difference_for_the_days_left",
+        ],
     ),
     (
         r"The catalogue (tariffs, goods, prices, discounts, periods) is a TOML file loaded with `referral goods load FILE`; an example is shipped, documented and loaded by default.",
-        &["goods::a_domain_has_the_shipped_catalogue_until_it_loads_its_own",
+        &[
+            "goods::a_domain_has_the_shipped_catalogue_until_it_loads_its_own",
             "goods::a_file_that_will_not_do_is_refused_by_file_tariff_and_member_and_nothing_changes",
-            "parse_tests::the_shipped_example_is_sound"],
+            "parse_tests::the_shipped_example_is_sound",
+        ],
     ),
     (
         r"Prices are JSON numbers, exact to the cent; a payment event carries the price paid in the domain's currency.",
-        &["terms_tests::a_price_is_the_exact_fraction_to_the_cent", "umi::events_tell_of_the_site_by_its_host_its_partners_domain_and_code"],
+        &[
+            "terms_tests::a_price_is_the_exact_fraction_to_the_cent",
+            "umi::events_tell_of_the_site_by_its_host_its_partners_domain_and_code",
+        ],
     ),
     (
         r"`GET /adminzone/?login=…&password=…` signs the site's administrator in: a session cookie (`HttpOnly`, `SameSite=Lax`, `Secure` where `PUBLIC_URL` is https) and a 303 to `/adminzone/`, so that the secrets leave the address bar;",

@@ -14,7 +14,7 @@ use crate::{
         Catalogue, Code, Email, EventType, Host, Micros,
         catalogue::terms::{self, NotForSale, Offer, Standing},
     },
-    ingress::{App, auth, client::Client, event_id},
+    ingress::{App, client::Client, event_id},
     store::{
         StoreError,
         catalogues::InForce,
@@ -71,7 +71,7 @@ impl Act<'_> {
         };
         let password = generated.as_ref().or(wanted.password.as_ref());
         let password_hash = match password.filter(|_| !is_there) {
-            Some(password) => auth::hash_password(app, password.clone()).await?,
+            Some(password) => app.hashing.turn().await?.hash(password.clone()).await?,
             None => String::new(),
         };
         let code = self.referral_code().await?;
