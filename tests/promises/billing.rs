@@ -117,6 +117,7 @@ pub const PROMISES: &[Promise] = &[
             "schedule::never_early_and_never_later_than_half_as_long_again",
             "tests::billings_defaults_are_the_contracts",
             "answers::a_failure_is_tried_again_on_schedule",
+            "answers::the_next_attempt_is_due_no_later_than_half_as_long_again",
         ],
     ),
     (

@@ -101,7 +101,7 @@ struct Call {
         (status = 503, description = "The database is away: safe to repeat", body = Answer),
     ))]
 async fn partner_api(State(app): State<App>, client: Client, request: Request) -> Response {
-    match answer(&app, &client, request).await {
+    match done(&app, &client, request).await {
         Ok(outcome) => {
             fail::fail_point!("sites::before-answer", |_| std::process::abort());
             ([(header::CACHE_CONTROL, "no-store")], outcome).into_response()
@@ -114,7 +114,7 @@ async fn partner_api(State(app): State<App>, client: Client, request: Request) -
     }
 }
 
-async fn answer(app: &App, client: &Client, request: Request) -> Result<Outcome, Failure> {
+async fn done(app: &App, client: &Client, request: Request) -> Result<Outcome, Failure> {
     let fields = read(request, app).await?;
     let mut errors = Errors::default();
     let Some(partner) = admit(app, client, &fields, &mut errors).await? else {
@@ -124,7 +124,7 @@ async fn answer(app: &App, client: &Client, request: Request) -> Result<Outcome,
     for _ in 1..CATALOGUES_MAX {
         match carry_out(app, client, &fields, &partner).await {
             Err(Failure::CatalogueChanged) => {}
-            done => return done,
+            outcome => return outcome,
         }
     }
     carry_out(app, client, &fields, &partner).await
