@@ -23,5 +23,5 @@ CREATE TABLE circuit (
     probe {name:36},
     probe_until_us {int} NOT NULL
 ) {table};
-CREATE INDEX delivery_oldest ON delivery (state, created_us);
+CREATE INDEX delivery_oldest ON delivery (state, created_us, id);
 ";
