@@ -24,16 +24,17 @@ use self::{
     children::{Children, Program},
     receiver::Receiver,
     show::Show,
-    walk::Walk,
+    walk::{Partner, Walk},
 };
 use super::{Tools, publish::Link};
 use crate::{
     broker::compose::{self, Draft},
     credentials,
-    domain::{EventType, Trace, event::DEFAULT_DOMAIN},
+    domain::{Email, EventType, Trace, event::DEFAULT_DOMAIN},
     store::{
         Store, StoreError,
         access::{self, NewToken},
+        partners::{self, NewPartner},
         tenants,
     },
 };
@@ -99,6 +100,7 @@ async fn demonstrate(args: &Args, tools: &Tools, children: &mut Children) -> any
     let run = run.get(..6).unwrap_or_default();
     let (referrer, friend) = (format!("alice-{run}"), format!("bob-{run}"));
     let base = format!("http://{}", reachable(listen));
+    let partner = make_partner(&store, tools, run, &referrer).await?;
     let mut walk = Walk {
         show: &mut show,
         client: &client,
@@ -107,6 +109,7 @@ async fn demonstrate(args: &Args, tools: &Tools, children: &mut Children) -> any
         key: &key,
         referrer: &referrer,
         friend: &friend,
+        partner: &partner,
     };
     let steps = async {
         // In this order: a referrer gets the terms that there are when they register.
@@ -118,7 +121,7 @@ async fn demonstrate(args: &Args, tools: &Tools, children: &mut Children) -> any
         code = steps => code?,
         death = children.first_death() => anyhow::bail!(death),
     };
-    addresses(&show, &base, &key, &referrer, &code, children);
+    addresses(&show, &base, &key, &referrer, &code, &partner, children);
     if args.once {
         return Ok(());
     }
@@ -163,6 +166,30 @@ async fn make_token(store: &Store, tools: &Tools) -> anyhow::Result<String> {
     };
     access::create_token(store, &token).await?;
     Ok(key)
+}
+
+/// A partner of this run, who is the referrer; a partner's code is shown once, so each run has another.
+async fn make_partner(
+    store: &Store,
+    tools: &Tools,
+    run: &str,
+    referrer: &str,
+) -> anyhow::Result<Partner> {
+    let domain = tools.domain(store, DEFAULT_DOMAIN).await?;
+    let email = Email::parse(&format!("{referrer}@example.com"))?;
+    let (login, code) = (format!("partner-{run}"), credentials::new_key()?);
+    let partner = NewPartner {
+        domain_id: domain.id,
+        login: &login,
+        email: &email,
+        code_hash: &credentials::key_hash(&code),
+        referral_code: &credentials::new_code()?,
+        now: tools.clock.now(),
+    };
+    partners::create(store, &partner).await?;
+    let site = format!("shop-{run}.example.com");
+    let email = format!("client-{run}@example.com");
+    Ok(Partner { login, code, site, email, password: format!("demo-{run}") })
 }
 
 /// `LISTEN_ADDR` if given; else port 8080 where it is free, or any other.
@@ -248,10 +275,20 @@ async fn register_referrer(tools: &Tools, user_hash: &str) -> anyhow::Result<()>
     Ok(())
 }
 
-fn addresses(show: &Show, base: &str, key: &str, referrer: &str, code: &str, children: &Children) {
+fn addresses(
+    show: &Show,
+    base: &str,
+    key: &str,
+    referrer: &str,
+    code: &str,
+    partner: &Partner,
+    children: &Children,
+) {
     show.heading("Open");
     show.line("link", &format!("{base}/register?ref_code={code}"));
     show.line("with currencies", &format!("{base}/ref/{code}/?cur_from=PMUSD&cur_to=BTC"));
+    let Partner { email, password, .. } = partner;
+    show.line("client's page", &format!("{base}/adminzone/?login={email}&password={password}"));
     show.line("interface", &format!("{base}/swagger/"));
     show.line("health", &format!("{base}/health"));
     for (name, ops, log) in children.list() {
@@ -268,6 +305,7 @@ fn addresses(show: &Show, base: &str, key: &str, referrer: &str, code: &str, chi
              {base}/register/"
         ),
         format!("curl {authorization} -X PUT -d total_amount_paid=25 {base}/invoice/user/carol/"),
+        format!("curl -d '{}' {base}/partnerapi.php", partner.form("action=upgrade_price")),
     ] {
         println!("   {call}");
     }

@@ -14,6 +14,8 @@ use super::{receiver::Receiver, show::Show};
 const STEP_WAIT: Duration = Duration::from_secs(30);
 /// Pause between looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// What a partner sends.
+const FORM: &str = "application/x-www-form-urlencoded";
 /// A visitor's browser.
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 
@@ -30,6 +32,26 @@ pub(super) struct Walk<'a> {
     pub referrer: &'a str,
     /// The user who will be referred.
     pub friend: &'a str,
+    /// A partner of the UMI dialect.
+    pub partner: &'a Partner,
+}
+
+/// A partner who registers sites, and the first of them.
+pub(super) struct Partner {
+    pub login: String,
+    pub code: String,
+    pub site: String,
+    /// The site's administrator.
+    pub email: String,
+    pub password: String,
+}
+
+impl Partner {
+    /// A call with these further fields.
+    pub(super) fn form(&self, fields: &str) -> String {
+        let Self { login, code, site, .. } = self;
+        format!("partner={login}&code={code}&host={site}&{fields}")
+    }
 }
 
 /// An answer of the ingress.
@@ -52,6 +74,7 @@ impl Walk<'_> {
         self.signup().await.context("the signup")?;
         self.payment().await.context("the payment")?;
         self.statement().await.context("the statement")?;
+        self.site().await.context("the site")?;
         Ok(code)
     }
 
@@ -124,6 +147,27 @@ impl Walk<'_> {
         self.show.request("GET", &format!("{}{path}", self.base), None, found.status);
         self.show.json(&found.text);
         Ok(())
+    }
+
+    async fn site(&mut self) -> anyhow::Result<()> {
+        self.show.step("A partner registers a client's site and pays for it: both, or neither");
+        let goods = self.call(Method::GET, "/goods.php", None).await?.value()?;
+        let tariffs = goods.as_object().into_iter().flat_map(|tariffs| tariffs.values());
+        let goods = tariffs.flat_map(|tariff| tariff["goods"].as_object().into_iter().flatten());
+        let products = goods.filter_map(|(id, _)| id.parse::<i64>().ok());
+        let product = products.min().context("the catalogue has no goods")?;
+        let Partner { site, email, password, .. } = self.partner;
+        let fields = format!("email={email}&password={password}&product={product}");
+        let url = format!("{}/partnerapi.php", self.base);
+        let request = self.client.post(&url).body(self.partner.form(&fields));
+        let request = request.header(reqwest::header::CONTENT_TYPE, FORM);
+        let answer = request.send().await?;
+        let (status, text) = (answer.status().as_u16(), answer.text().await?);
+        let shown = format!("{url} partner=…&code=…&host={site}&{fields}");
+        self.show.request("POST", &shown, None, status);
+        self.show.json(&text);
+        let answer = Answer { status, text }.value()?;
+        if answer["result"].is_object() { Ok(()) } else { bail!("answered {answer}") }
     }
 
     /// Shows the POST that billing got for this user.
