@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{io::AsyncWriteExt as _, net::TcpListener, process::Child};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    process::Child,
+};
 
 use crate::support::{
     sink::{Answer, Sink},
@@ -67,6 +71,11 @@ async fn a_head_that_drips_is_a_time_out() {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             tokio::spawn(async move {
+                // An answer that comes before its request is none.
+                let mut request = [0; 1024];
+                if stream.read(&mut request).await.is_err() {
+                    return;
+                }
                 let head = b"HTTP/1.1 200 OK\r\nx-slow: ".iter().chain(std::iter::repeat(&b'.'));
                 for byte in head {
                     if stream.write_all(&[*byte]).await.is_err() {
