@@ -104,8 +104,13 @@ async fn a_registered_and_paid_site_is_a_referred_user_who_paid(bed: Arc<Bed>) {
     let entry = &statement["entries"].as_array().unwrap()[0];
     assert_eq!(entry["referred_user_hash"], "shop.example", "{statement}");
     // The link's record has the registration, as with every signup through a code.
-    let (_, records) = ingress.get("/v1/referral?email=alice%40example.com").await;
-    assert_eq!(records["items"][0]["emails"], json!(["anna@example.com"]), "{records}");
+    eventually("the record has the address", PATIENCE, async || {
+        match ingress.get("/v1/referral?email=alice%40example.com").await.1 {
+            records if records["items"][0]["emails"] == json!(["anna@example.com"]) => Ok(()),
+            records => Err(records.to_string()),
+        }
+    })
+    .await;
     all_is_told(&bed).await;
     bed.drain(workers).await;
     assert_eq!([rows(&bed, "signup").await, rows(&bed, "payment").await], [2, 1]);
