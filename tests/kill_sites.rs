@@ -13,7 +13,7 @@ use tokio::sync::RwLock;
 
 use crate::{
     harness::{Bed, PATIENCE, Program, eventually, on_every_database},
-    sites::{answer, partner, request, rows},
+    sites::{all_is_told, answer, partner, request, rows},
 };
 
 on_every_database!(killed_calls_that_are_repeated_count_once);
@@ -36,11 +36,7 @@ async fn killed_calls_that_are_repeated_count_once(bed: Arc<Bed>) {
     let (ingress, seen) = (RwLock::new(bed.start("ingress").await), Seen::default());
     let callers = join_all((0..CALLERS).map(|caller| register(&ingress, &partner, &seen, caller)));
     tokio::join!(callers, kill(&ingress, &seen));
-    eventually("all events have left", PATIENCE, async || match rows(&bed, "site_event").await {
-        0 => Ok(()),
-        left => Err(format!("{left} are left")),
-    })
-    .await;
+    all_is_told(&bed).await;
     ingress.into_inner().stop().await;
     bed.drain(workers).await;
     let sites = seen.answers.load(Relaxed) as i64 / 2;

@@ -71,8 +71,8 @@ pub async fn rows(bed: &Bed, what: &str) -> i64 {
     bed.store.one(&count, Vec::new()).await.unwrap().unwrap().int("n").unwrap()
 }
 
-/// Waits until nothing is left to be published, and the workers have it all.
-async fn all_is_told(bed: &Bed) {
+/// Waits until nothing is left to be published.
+pub async fn all_is_told(bed: &Bed) {
     eventually("all events have left", PATIENCE, async || match rows(bed, "site_event").await {
         0 => Ok(()),
         left => Err(format!("{left} are left")),

@@ -15,6 +15,7 @@ use super::{App, client::Client, problem::Refusal, throttle::Key};
 use crate::{
     credentials, one_time,
     store::{
+        StoreError,
         access::{self, Login, Totp},
         reference::Domain,
     },
@@ -98,23 +99,36 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
         let Ok(client) = Client::from_request_parts(parts, app).await;
-        let tried_by = [Key::address(client.address)];
-        let now = app.clock.now();
         let Some(key) = bearer(parts) else {
             // Nothing was tried, so nothing failed.
             return Err(Refusal::new(StatusCode::UNAUTHORIZED, "a bearer token is required"));
         };
-        app.throttle.admit(&tried_by, now)?;
         let key_hash = credentials::key_hash(key);
-        let held = access::token(&app.store, &key_hash, now).await?;
-        match held.filter(|held| credentials::same_hash(&held.key_hash, &key_hash)) {
-            Some(held) => Ok(Self { domain: held.domain }),
-            None => {
-                app.throttle.failed(&tried_by, now);
-                Err(Refusal::new(StatusCode::UNAUTHORIZED, "the bearer token is not valid"))
-            }
-        }
+        let finding = access::token(&app.store, &key_hash, app.clock.now());
+        let tried_by = [Key::address(client.address)];
+        let held = open(app, &tried_by, &key_hash, finding, |held| &held.key_hash).await?;
+        let wrong = || Refusal::new(StatusCode::UNAUTHORIZED, "the bearer token is not valid");
+        Ok(Self { domain: held.ok_or_else(wrong)?.domain })
     }
+}
+
+/// Looks for what a key, or another secret with this hash, opens, unless there were too many failures.
+/// A wrong one counts as one more, with all other credentials. The stored hash is compared once more,
+/// in constant time.
+pub async fn open<T>(
+    app: &App,
+    tried_by: &[Key],
+    hash: &str,
+    finding: impl Future<Output = Result<Option<T>, StoreError>>,
+    stored: impl FnOnce(&T) -> &str,
+) -> Result<Option<T>, Refusal> {
+    let now = app.clock.now();
+    app.throttle.admit(tried_by, now)?;
+    let found = finding.await?.filter(|found| credentials::same_hash(stored(found), hash));
+    if found.is_none() {
+        app.throttle.failed(tried_by, now);
+    }
+    Ok(found)
 }
 
 fn bearer(parts: &Parts) -> Option<&str> {

@@ -8,8 +8,8 @@ use sea_orm::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Param, Row, Rows, StoreError, dialect::Dialect};
-use crate::domain::EventKey;
+use super::{Param, Row, Rows, StoreError, dialect::Dialect, rows::Kind};
+use crate::domain::{EventKey, Micros};
 
 /// How long a statement waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -155,6 +155,28 @@ impl Store {
         };
         let transaction = self.connection.begin_with_options(options).await?;
         Ok(Tx(Statements { connection: transaction, dialect: self.dialect }))
+    }
+
+    /// Removes rows of `table` that expired at `now` or before, the longest expired first, at most so
+    /// many; how many.
+    pub async fn remove_expired(
+        &self,
+        table: &str,
+        key: &str,
+        now: Micros,
+        most: i64,
+    ) -> Result<usize, StoreError> {
+        let find = format!(
+            "SELECT {key} AS expired FROM {table} WHERE expires_us <= {{?}} \
+             ORDER BY expires_us, {key} LIMIT {{?}}"
+        );
+        let remove = format!("DELETE FROM {table} WHERE {key} IN (SELECT r.expired FROM {{rows}})");
+        let mut expired = Rows::new(&[("expired", Kind::Text)]);
+        for row in self.all(&find, None, vec![now.0.into(), most.into()]).await? {
+            expired.push([row.text("expired")?.into()]);
+        }
+        self.again(async || self.run(&remove, Some(&expired), Vec::new()).await).await?;
+        Ok(expired.len())
     }
 
     /// Runs `work`, a whole transaction, again while others' locks get in its way.

@@ -2,7 +2,7 @@
 //!
 //! Only hashes of keys are kept; this file never sees one. A session is of the password that it began
 //! with: setting another ends it without a word to this table.
-use super::{Rows, Store, StoreError, Tx, rows::Kind};
+use super::{Store, StoreError, Tx};
 use crate::domain::Micros;
 
 /// Expired sessions that are removed at most with each that begins: more than one, so that they
@@ -60,16 +60,6 @@ pub async fn end(store: &Store, key_hash: &str) -> Result<(), StoreError> {
 }
 
 /// Removes some of those that have expired, the longest expired first.
-pub async fn remove_expired(store: &Store, now: Micros) -> Result<u64, StoreError> {
-    const FIND: &str = "SELECT key_hash FROM site_session WHERE expires_us <= {?} \
-        ORDER BY expires_us, key_hash LIMIT {?}";
-    const DELETE: &str =
-        "DELETE FROM site_session WHERE key_hash IN (SELECT r.key_hash FROM {rows})";
-    const KEYS: &[(&str, Kind)] = &[("key_hash", Kind::Text)];
-    let found = store.all(FIND, None, vec![now.0.into(), EXPIRED_REMOVED_MAX.into()]).await?;
-    let mut rows = Rows::new(KEYS);
-    for row in found {
-        rows.push([row.text("key_hash")?.into()]);
-    }
-    store.again(async || store.run(DELETE, Some(&rows), Vec::new()).await).await
+pub async fn remove_expired(store: &Store, now: Micros) -> Result<usize, StoreError> {
+    store.remove_expired("site_session", "key_hash", now, EXPIRED_REMOVED_MAX).await
 }

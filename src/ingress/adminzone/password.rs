@@ -15,7 +15,7 @@ use crate::{
     credentials,
     domain::Host,
     ingress::{
-        App,
+        App, auth,
         fields::Fields,
         openapi::both,
         pages::{
@@ -135,22 +135,18 @@ async fn linked(app: &App, visitor: &Visitor, token: &str) -> Result<Option<Site
         // Nothing was tried, so nothing failed.
         return Ok(None);
     }
-    let (tried_by, now) = ([Key::address(visitor.client.address)], app.clock.now());
-    app.throttle.admit(&tried_by, now)?;
     let token_hash = credentials::key_hash(token);
-    let link = letters::link(&app.store, &token_hash, now).await?;
-    let link = link.filter(|link| credentials::same_hash(&link.token_hash, &token_hash));
-    let host = link.as_ref().and_then(|link| Host::parse(&link.host).ok());
-    let site = match host {
-        Some(host) => sites::by_host(&app.store, &host).await?,
-        None => None,
+    let finding = async {
+        let link = letters::link(&app.store, &token_hash, app.clock.now()).await?;
+        let Some(link) = link else { return Ok(None) };
+        let Ok(host) = Host::parse(&link.host) else { return Ok(None) };
+        let site = sites::by_host(&app.store, &host).await?;
+        let site = site.filter(|site| site.password_version == link.password_version);
+        Ok(site.map(|site| (link.token_hash, site)))
     };
-    let version = link.map(|link| link.password_version);
-    let site = site.filter(|site| Some(site.password_version) == version);
-    if site.is_none() {
-        app.throttle.failed(&tried_by, now);
-    }
-    Ok(site)
+    let tried_by = [Key::address(visitor.client.address)];
+    let found = auth::open(app, &tried_by, &token_hash, finding, |(hash, _)| hash).await?;
+    Ok(found.map(|(_, site)| site))
 }
 
 fn flaw(password: &str, again: &str) -> Option<Flaw> {

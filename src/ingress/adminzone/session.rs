@@ -8,7 +8,7 @@ use super::visitor::Visitor;
 use crate::{
     credentials,
     domain::{Host, Micros},
-    ingress::{App, problem::Refusal, throttle::Key},
+    ingress::{App, auth, problem::Refusal, throttle::Key},
     store::{
         StoreError, Tx,
         sessions::{self, Session},
@@ -44,18 +44,14 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item 
 /// The site of whoever is signed in. A key that nobody was given counts as a failed credential.
 pub async fn current(app: &App, visitor: &Visitor) -> Result<Option<Site>, Refusal> {
     let Some(key) = &visitor.key else { return Ok(None) };
-    let (tried_by, now) = ([Key::address(visitor.client.address)], app.clock.now());
-    app.throttle.admit(&tried_by, now)?;
+    let tried_by = [Key::address(visitor.client.address)];
     let key_hash = credentials::key_hash(key);
-    let found = sessions::find(&app.store, &key_hash).await?;
-    let found = found.filter(|found| credentials::same_hash(&found.key_hash, &key_hash));
-    let Some(session) = found else {
-        app.throttle.failed(&tried_by, now);
-        return Ok(None);
-    };
+    let finding = sessions::find(&app.store, &key_hash);
+    let found = auth::open(app, &tried_by, &key_hash, finding, |found| &found.key_hash).await?;
+    let Some(session) = found else { return Ok(None) };
     let Ok(host) = Host::parse(&session.host) else { return Ok(None) };
     let site = sites::by_host(&app.store, &host).await?;
-    Ok(site.filter(|site| is_good(&session, site.password_version, now)))
+    Ok(site.filter(|site| is_good(&session, site.password_version, app.clock.now())))
 }
 
 fn is_good(session: &Session, password_version: i64, now: Micros) -> bool {

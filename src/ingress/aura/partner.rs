@@ -23,7 +23,7 @@ pub use self::answer::ById;
 use self::answer::{Answer, Data, Failure};
 use crate::{
     credentials,
-    ingress::{App, client::Client, fields::Fields, problem::Refusal, throttle::Key},
+    ingress::{App, auth, client::Client, fields::Fields, problem::Refusal, throttle::Key},
     store::partners::{self, Partner},
 };
 
@@ -118,12 +118,8 @@ async fn admit(app: &App, client: &Client, key: &str) -> Result<Partner, Failure
         // Nothing was tried, so nothing failed.
         return Err(Failure::BadKey);
     }
-    let (tried_by, now) = ([Key::address(client.address)], app.clock.now());
-    app.throttle.admit(&tried_by, now)?;
-    let key_hash = credentials::key_hash(key);
-    let found = partners::by_key(&app.store, &key_hash).await?;
-    found.filter(|found| credentials::same_hash(&found.key_hash, &key_hash)).ok_or_else(|| {
-        app.throttle.failed(&tried_by, now);
-        Failure::BadKey
-    })
+    let (tried_by, key_hash) = ([Key::address(client.address)], credentials::key_hash(key));
+    let finding = partners::by_key(&app.store, &key_hash);
+    let found = auth::open(app, &tried_by, &key_hash, finding, |found| &found.key_hash).await?;
+    found.ok_or(Failure::BadKey)
 }

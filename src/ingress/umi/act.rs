@@ -129,10 +129,7 @@ impl Act<'_> {
             Ok(Bought { price, tariff_id, paid_until, is_paid_forever, event })
         };
         let done = registry::carry_out(&self.app.store, &order, sell).await?;
-        let done = done.map_err(|refused| match refused {
-            Refused::CatalogueChanged => Failure::CatalogueChanged,
-            refused => Failure::of(told(&refused)),
-        })?;
+        let done = done?;
         fail::fail_point!("sites::after-commit", |_| std::process::abort());
         Ok(done)
     }
@@ -226,18 +223,20 @@ pub fn standing(site: &Site) -> Standing {
     }
 }
 
-fn told(refused: &Refused<NotForSale>) -> String {
-    match refused {
-        Refused::Taken => TAKEN.to_owned(),
-        Refused::Unknown => UNKNOWN.to_owned(),
-        Refused::RequestUsed => {
-            "request_id: is another payment's, of another site or product".to_owned()
-        }
-        Refused::RegisteredWith(product) => format!(
-            "product: the site was registered with the product {product}; \
+impl From<Refused<NotForSale>> for Failure {
+    fn from(refused: Refused<NotForSale>) -> Self {
+        Self::of(match refused {
+            Refused::CatalogueChanged => return Self::CatalogueChanged,
+            Refused::Taken => TAKEN.to_owned(),
+            Refused::Unknown => UNKNOWN.to_owned(),
+            Refused::RequestUsed => {
+                "request_id: is another payment's, of another site or product".to_owned()
+            }
+            Refused::RegisteredWith(product) => format!(
+                "product: the site was registered with the product {product}; \
             pay another without email"
-        ),
-        Refused::CatalogueChanged => "product: the catalogue was changed".to_owned(),
-        Refused::NotForSale(no) => format!("product: {no}"),
+            ),
+            Refused::NotForSale(no) => format!("product: {no}"),
+        })
     }
 }

@@ -25,7 +25,7 @@ use self::{
     goods::GoodsAnswer,
 };
 use super::{
-    App,
+    App, auth,
     client::Client,
     fields::{Fields, Form},
     problem::Refusal,
@@ -40,6 +40,8 @@ use crate::{
     },
 };
 
+/// What partners' logins are counted under: no domain's name, and none that can be sent.
+const PARTNERS: &str = "\0partner";
 /// How many catalogues may follow each other while one call is carried out.
 const CATALOGUES_MAX: usize = 5;
 
@@ -168,14 +170,11 @@ async fn admit(
     let code = errors.require("code", fields.text("code"));
     // With one of them missing nothing was tried, so nothing failed.
     let Some((login, code)) = login.zip(code) else { return Ok(None) };
-    let tried_by = [Key::address(client.address), Key::login("partner", &login)];
-    let now = app.clock.now();
-    app.throttle.admit(&tried_by, now)?;
+    let tried_by = [Key::address(client.address), Key::login(PARTNERS, &login)];
     let code_hash = credentials::key_hash(&code);
-    let found = partners::by_login(&app.store, &login).await?;
-    let found = found.filter(|found| credentials::same_hash(&found.code_hash, &code_hash));
+    let finding = partners::by_login(&app.store, &login);
+    let found = auth::open(app, &tried_by, &code_hash, finding, |found| &found.code_hash).await?;
     if found.is_none() {
-        app.throttle.failed(&tried_by, now);
         errors.add("partner, code: one of the two is wrong");
     }
     Ok(found)

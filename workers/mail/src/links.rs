@@ -7,7 +7,7 @@ use std::time::Duration;
 use referral::{
     clock::Clock,
     domain::{Host, Micros},
-    store::{Param, Rows, Store, StoreError, rows::Kind},
+    store::{Store, StoreError},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -38,8 +38,10 @@ pub async fn make(
 /// Removes expired links now and then, until `stop`.
 pub async fn prune(store: Store, clock: Clock, stop: CancellationToken) {
     loop {
-        let pause = match prune_once(&store, clock.now()).await {
-            Ok(PRUNE_MAX..) => Duration::ZERO,
+        let removed =
+            store.remove_expired("password_link", "token_hash", clock.now(), PRUNE_MAX).await;
+        let pause = match removed {
+            Ok(removed) if removed as i64 >= PRUNE_MAX => Duration::ZERO,
             Ok(_) => PRUNE_EVERY,
             Err(error) => {
                 tracing::debug!(%error, "expired links are removed later");
@@ -51,18 +53,4 @@ pub async fn prune(store: Store, clock: Clock, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
     }
-}
-
-/// Removes some that expired before `now`, the oldest first; how many.
-async fn prune_once(store: &Store, now: Micros) -> Result<i64, StoreError> {
-    const EXPIRED: &str = "SELECT token_hash FROM password_link WHERE expires_us <= {?} \
-        ORDER BY expires_us LIMIT {?}";
-    const REMOVE: &str =
-        "DELETE FROM password_link WHERE token_hash IN (SELECT r.expired_hash FROM {rows})";
-    let mut rows = Rows::new(&[("expired_hash", Kind::Text)]);
-    for row in store.all(EXPIRED, None, vec![now.0.into(), PRUNE_MAX.into()]).await? {
-        rows.push([Param::from(row.text("token_hash")?)]);
-    }
-    store.run(REMOVE, Some(&rows), Vec::new()).await?;
-    Ok(i64::try_from(rows.len()).unwrap_or(i64::MAX))
 }
