@@ -1,6 +1,6 @@
 # What people and CI call; the work is in deploy/local.
 .DEFAULT_GOAL := help
-.PHONY: help run test quick schemathesis clean
+.PHONY: help run test quick bench schemathesis clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ test: ## everything CI checks (QUICK=1: as `make quick`)
 
 quick: ## format, lints and unit tests only
 	@QUICK=1 deploy/local/test.sh
+
+bench: ## the goals of docs/performance.md, measured (ONLY=P1,P4; the release programs; half an hour or more)
+	@deploy/local/bench.sh
 
 schemathesis: ## the OpenAPI document tried against the running ingress with made-up requests (needs PyPI)
 	@deploy/local/schemathesis.sh

@@ -20,6 +20,7 @@ use crate::{
 on_every_database!(
     a_thousand_copies_to_two_of_each_worker_count_once,
     another_body_under_a_used_name_has_no_effect,
+    of_a_large_batch_that_came_in_part_the_rest_counts,
 );
 
 /// "`id`, `source`: together name the event for ever. The same pair delivered again, in any
@@ -47,6 +48,28 @@ async fn another_body_under_a_used_name_has_no_effect(bed: Arc<Bed>) {
     bed.publish(second.iter().map(|fact| single(fact, &tenant.name)).collect()).await;
     bed.drain(programs).await;
     state::expect_now(&bed, &tenant, &expected).await;
+}
+
+/// Large batches are trusted to be new. One that is all new, one that came before in part, one that did
+/// as a whole, and a new one after that: each event counts once, clicks and payments alike.
+async fn of_a_large_batch_that_came_in_part_the_rest_counts(bed: Arc<Bed>) {
+    const HALF: usize = 300;
+    let mut tenant = Tenant::create(&bed, "UTC").await;
+    tenant.programme(&bed, "Default", 1000, 2500).await;
+    let link = code(&tenant.world, 0);
+    let clicks: Vec<Fact> = (0..3 * HALF).map(|_| click(&link)).collect();
+    let payments: Vec<Fact> = (0..3 * HALF).map(|_| payment("alice", 1)).collect();
+    let programs = bed.start_workers(1, &[]).await;
+    for from in [0, HALF / 2, 0, HALF, 2 * HALF] {
+        let part = |facts: &[Fact]| {
+            let facts: Vec<&Fact> = facts[from..from + HALF].iter().collect();
+            batch(&facts, &tenant.name)
+        };
+        bed.publish(vec![part(&clicks), part(&payments)]).await;
+    }
+    bed.drain(programs).await;
+    let facts: Vec<Fact> = clicks.into_iter().chain(payments).collect();
+    state::expect_now(&bed, &tenant, &outcome(&tenant.world, &facts)).await;
 }
 
 /// Each of a click, three signups and a payment a thousand times: 250 single events, 250 in binary

@@ -247,7 +247,7 @@ impl House {
         self.call(Method::GET, path, "").await
     }
 
-    async fn sql(&self, statement: &str, params: Vec<Param>) {
+    async fn sql(&self, statement: &str, params: Vec<Param<'_>>) {
         self.store.run(statement, None, params).await.unwrap();
     }
 

@@ -63,7 +63,7 @@ pub async fn registered(bed: &Bed, ingress: &Ingress, email: &str) {
     let hash = eventually("the user is there", PATIENCE, async || {
         const FIND: &str = "SELECT user_hash FROM account \
             WHERE email_key = {?} AND referrer_hash = {?} AND settled_us IS NOT NULL";
-        let params = vec![email.to_lowercase().as_str().into(), "alice".into()];
+        let params = vec![email.to_lowercase().into(), "alice".into()];
         let row: Option<Row> = bed.store.one(FIND, params).await.unwrap();
         row.map(|row| row.text("user_hash").unwrap()).ok_or("no account".to_owned())
     })

@@ -95,6 +95,14 @@ tests_with_services() {
         TEST_CHROMEDRIVER=$(command -v chromedriver) tests
 }
 
+# The benchmarks' short form: the same runs, small, for the states that they end in; no figure counts here.
+bench_in_small() {
+    local name work=$state/bench
+    while IFS= read -r name; do local "$name"; done <"$state/env"
+    "$target/debug/bench" goals --programs "$target/debug" --directory "$work" --amqp "$AMQP_URL" \
+        --postgres "$POSTGRES_URL" --only P1,P2,P3,P6,P7,P8 --pairs 1 --events 3000 --stored 1000 --seconds 1
+}
+
 lints() { cargo clippy --workspace --all-targets "$features" --locked -- -D warnings; }
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked; }
 # All targets, so that this is the very build that `cargo test` goes on with.
@@ -152,6 +160,7 @@ if [ -z "$built" ]; then
     failed_count=1
 elif step services await_services; then
     step test tests_with_services || true
+    step "bench in small" bench_in_small || true
 else
     failed_count=1
 fi

@@ -14,6 +14,7 @@ mod m20261122_000005_partners;
 mod m20261126_000006_sites;
 mod m20261126_000007_letters;
 mod m20261126_000008_circuits;
+mod m20261126_000009_room;
 mod sql;
 
 /// All migrations, in order.
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000006_sites::Migration),
             Box::new(m20261126_000007_letters::Migration),
             Box::new(m20261126_000008_circuits::Migration),
+            Box::new(m20261126_000009_room::Migration),
         ]
     }
 }

@@ -8,14 +8,16 @@
 //! | `{long}` | `TEXT` | `TEXT` | `LONGTEXT`: text over 64 KiB |
 //! | `{name:N}` | text of at most N characters that is compared byte by byte and may be indexed | | |
 //! | `{mysql …}` | left out | left out | the text itself |
+//! | `{postgres …}` | the text itself | left out | left out |
 //! | `{table}` | nothing | nothing | the table's character set |
 use sea_orm_migration::{prelude::*, sea_orm::DatabaseBackend};
 
 /// Runs the statements of `script`, which end in `;`.
 pub async fn run(manager: &SchemaManager<'_>, script: &str) -> Result<(), DbErr> {
     let backend = manager.get_database_backend();
-    for statement in script.split(';').map(str::trim).filter(|s| !s.is_empty()) {
-        let done = manager.get_connection().execute_unprepared(&fill(statement, backend)).await;
+    let statements = script.split(';').map(|statement| fill(statement.trim(), backend));
+    for statement in statements.filter(|statement| !statement.is_empty()) {
+        let done = manager.get_connection().execute_unprepared(&statement).await;
         match done {
             Err(error) if backend == DatabaseBackend::MySql && already_there(&error) => {}
             other => other.map(|_| ())?,
@@ -64,8 +66,12 @@ fn expand(word: &str, backend: DatabaseBackend) -> String {
                     _ => "TEXT".to_owned(),
                 };
             }
-            let own = other.strip_prefix("mysql ").unwrap_or_default();
-            return if backend == DatabaseBackend::MySql { own.to_owned() } else { String::new() };
+            let name = match backend {
+                DatabaseBackend::MySql => "mysql ",
+                DatabaseBackend::Postgres => "postgres ",
+                _ => return String::new(),
+            };
+            return other.strip_prefix(name).unwrap_or_default().to_owned();
         }
     };
     match backend {

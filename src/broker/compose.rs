@@ -3,7 +3,7 @@
 //!
 //! Owns the JSON form and the choice between a single event and a batch. Refuses to check data:
 //! whoever needs that decodes what was composed.
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::{
@@ -46,16 +46,26 @@ struct Envelope<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tracestate: Option<&'a str>,
     datacontenttype: &'static str,
-    data: Value,
+    data: Present<'a>,
+}
+
+/// An object without its null members.
+struct Present<'a>(&'a Value);
+
+impl Serialize for Present<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(members) => {
+                serializer.collect_map(members.iter().filter(|(_, value)| !value.is_null()))
+            }
+            other => other.serialize(serializer),
+        }
+    }
 }
 
 impl Draft {
     /// The event in the JSON format.
     pub fn to_json(&self) -> String {
-        let mut data = self.data.clone();
-        if let Value::Object(members) = &mut data {
-            members.retain(|_, value| !value.is_null());
-        }
         let envelope = Envelope {
             specversion: "1.0",
             id: &self.id,
@@ -66,7 +76,7 @@ impl Draft {
             traceparent: self.trace.parent.as_deref(),
             tracestate: self.trace.state.as_deref(),
             datacontenttype: "application/json",
-            data,
+            data: Present(&self.data),
         };
         match serde_json::to_string(&envelope) {
             Ok(json) => json,

@@ -42,6 +42,8 @@ impl From<lapin::Error> for Lost {
 /// One connection, one channel, one consumer of one queue. Dropping it drops everything held.
 pub struct Session {
     consumer: Consumer,
+    /// Cancelled; what it had been given before comes first.
+    retired: Option<Consumer>,
     // `None` only after `close`.
     link: Option<Link>,
     streak: Streak,
@@ -67,19 +69,9 @@ impl Session {
         prefetch: u16,
         streak: Streak,
     ) -> Result<Self, Failure> {
-        // lapin's queue of arrived messages has no bound of its own: this is the only brake.
-        link.channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
-        let consumer = link
-            .channel
-            .basic_consume(
-                queue.into(),
-                "".into(),
-                BasicConsumeOptions::default(),
-                FieldTable::default(),
-            )
-            .await?;
         Ok(Self {
-            consumer,
+            consumer: consume(&link, queue, prefetch).await?,
+            retired: None,
             link: Some(link),
             streak,
             born: Instant::now(),
@@ -93,6 +85,12 @@ impl Session {
         if self.stopped {
             return Err(Lost::Stopped);
         }
+        if let Some(retired) = &mut self.retired {
+            if let Some(arrived) = retired.next().await {
+                return self.taken(Some(arrived));
+            }
+            self.retired = None;
+        }
         let arrived = self.consumer.next().await;
         self.taken(arrived)
     }
@@ -102,10 +100,27 @@ impl Session {
         if self.stopped {
             return Ok(None);
         }
-        match self.consumer.next().now_or_never() {
+        match self.next().now_or_never() {
             None => Ok(None),
-            Some(arrived) => self.taken(arrived).map(Some),
+            Some(arrived) => arrived.map(Some),
         }
+    }
+
+    /// From now on so many messages are handed over ahead. AMQP fixes the number when a consumer
+    /// begins, so another one begins; what the old one had been given comes first, in the queue's order.
+    pub async fn refill(&mut self, prefetch: u16) -> Result<(), Lost> {
+        let Some(link) = self.link.as_ref().filter(|_| !self.stopped && self.retired.is_none())
+        else {
+            return Ok(());
+        };
+        let tag = self.consumer.tag();
+        let begun = async {
+            link.channel.basic_cancel(tag, BasicCancelOptions::default()).await?;
+            consume(link, self.consumer.queue().as_str(), prefetch).await
+        };
+        let consumer = begun.await.map_err(|error| self.note(error.into()))?;
+        self.retired = Some(std::mem::replace(&mut self.consumer, consumer));
+        Ok(())
     }
 
     fn taken(
@@ -166,6 +181,13 @@ impl Session {
             link.close().await;
         }
     }
+}
+
+async fn consume(link: &Link, queue: &str, prefetch: u16) -> lapin::Result<Consumer> {
+    // lapin's queue of arrived messages has no bound of its own: this is the only brake.
+    link.channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+    let options = BasicConsumeOptions::default();
+    link.channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await
 }
 
 impl Drop for Session {

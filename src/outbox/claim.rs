@@ -158,7 +158,7 @@ impl Due<'_> {
         &self,
         sql: &str,
         rows: Option<&Rows>,
-        params: Vec<Param>,
+        params: Vec<Param<'_>>,
     ) -> Result<Vec<I>, StoreError> {
         self.tx.all(sql, rows, params).await?.iter().map(I::read).collect()
     }

@@ -79,6 +79,7 @@ impl Settings {
             batch_bytes_max: self.int("BATCH_MAX_BYTES", 1024..=1 << 30)? as usize,
             linger: Duration::from_millis(self.int("BATCH_LINGER_MS", 0..=1000)?),
             prefetch: self.int("PREFETCH", 1..=65535)? as u16,
+            prefetch_bytes: self.int("PREFETCH_BYTES", 1 << 20..=1 << 30)? as usize,
             message_bytes_max: self.int("MAX_MESSAGE", 1024..=128 << 20)? as usize,
             sweep_every,
         })
@@ -251,6 +252,8 @@ pub struct WorkerSettings {
     pub linger: Duration,
     /// Messages in hand without an ack.
     pub prefetch: u16,
+    /// And, roughly, their bytes.
+    pub prefetch_bytes: usize,
     /// Larger messages are parked.
     pub message_bytes_max: usize,
     /// How often what waits is looked at again.

@@ -61,6 +61,11 @@ pub const SETTINGS: &[Setting] = &[
         "workers: how long a batch waits for company under load, in milliseconds",
     ),
     setting("PREFETCH", "10000", "workers: messages the broker hands over before acks, 1 to 65535"),
+    setting(
+        "PREFETCH_BYTES",
+        "8388608",
+        "workers: bytes of those messages, roughly: large ones are fetched in smaller numbers, 1 MiB to 1 GiB",
+    ),
     setting("SWEEP_EVERY", "2s", "credits: how often what waits is looked at again; at most 5s"),
     setting("LISTEN_ADDR", "127.0.0.1:8080", "ingress: where it listens"),
     setting(

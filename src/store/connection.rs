@@ -1,14 +1,19 @@
 //! Connecting, waiting for a database that is not there yet, migrations, transactions.
-use std::{collections::HashSet, ops::Deref, time::Duration};
+use std::{collections::HashSet, ops::Deref, sync::Arc, time::Duration};
 
 use migrations::{Migrator, MigratorTrait};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, IsolationLevel,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Param, Row, Rows, StoreError, dialect::Dialect, rows::Kind};
+use super::{
+    Param, Row, Rows, StoreError,
+    dialect::Dialect,
+    rows::Kind,
+    transaction::{Care, Transaction},
+};
 use crate::domain::{EventKey, Micros};
 
 /// How long a statement waits for a free connection.
@@ -44,24 +49,57 @@ pub struct Statements<C> {
 /// A database, with its dialect. Cheap to clone. A statement that is run on it is a transaction of
 /// its own.
 #[derive(Debug, Clone)]
-pub struct Store(Statements<DatabaseConnection>);
+pub struct Store {
+    statements: Statements<DatabaseConnection>,
+    care: Arc<Care>,
+}
 
 /// A transaction. Rolled back when dropped.
-pub struct Tx(Statements<DatabaseTransaction>);
+pub struct Tx {
+    statements: Statements<Transaction>,
+    care: Arc<Care>,
+}
+
+/// Which rows of an insertion were new.
+#[derive(Debug)]
+pub enum New {
+    /// All.
+    All,
+    /// Those with these keys.
+    Of(HashSet<EventKey>),
+}
+
+impl New {
+    /// Whether the row with this key was.
+    pub fn contains(&self, key: &EventKey) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(keys) => keys.contains(key),
+        }
+    }
+
+    /// How many of `all` rows were.
+    pub fn count(&self, all: usize) -> usize {
+        match self {
+            Self::All => all,
+            Self::Of(keys) => keys.len(),
+        }
+    }
+}
 
 impl Deref for Store {
     type Target = Statements<DatabaseConnection>;
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.statements
     }
 }
 
 impl Deref for Tx {
-    type Target = Statements<DatabaseTransaction>;
+    type Target = Statements<Transaction>;
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.statements
     }
 }
 
@@ -71,7 +109,7 @@ impl<C: ConnectionTrait> Statements<C> {
         &self,
         template: &str,
         rows: Option<&Rows>,
-        params: Vec<Param>,
+        params: Vec<Param<'_>>,
     ) -> Result<Vec<Row>, StoreError> {
         if rows.is_some_and(Rows::is_empty) {
             return Ok(Vec::new());
@@ -82,7 +120,11 @@ impl<C: ConnectionTrait> Statements<C> {
     }
 
     /// Reads at most one row.
-    pub async fn one(&self, template: &str, params: Vec<Param>) -> Result<Option<Row>, StoreError> {
+    pub async fn one(
+        &self,
+        template: &str,
+        params: Vec<Param<'_>>,
+    ) -> Result<Option<Row>, StoreError> {
         Ok(self.all(template, None, params).await?.into_iter().next())
     }
 
@@ -91,7 +133,7 @@ impl<C: ConnectionTrait> Statements<C> {
         &self,
         template: &str,
         rows: Option<&Rows>,
-        params: Vec<Param>,
+        params: Vec<Param<'_>>,
     ) -> Result<u64, StoreError> {
         if rows.is_some_and(Rows::is_empty) {
             return Ok(0);
@@ -136,7 +178,7 @@ impl Store {
         }
         let connection =
             Database::connect(options(&settings.url, settings.connections_max)).await?;
-        Ok(Self(Statements { connection, dialect }))
+        Ok(Self { statements: Statements { connection, dialect }, care: Arc::default() })
     }
 
     /// The connection pool, for entities.
@@ -146,15 +188,19 @@ impl Store {
 
     /// Begins a transaction that writes: READ COMMITTED, and on SQLite the write lock at once.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        let isolation_level =
-            (self.dialect != Dialect::Sqlite).then_some(IsolationLevel::ReadCommitted);
-        let options = TransactionOptions {
-            isolation_level,
-            access_mode: None,
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        let connection = if let Some(pool) = self.dialect.pool(&self.connection) {
+            Transaction::postgres(pool).await?
+        } else {
+            let read_committed = Some(IsolationLevel::ReadCommitted);
+            let options = TransactionOptions {
+                isolation_level: read_committed.filter(|_| self.dialect != Dialect::Sqlite),
+                access_mode: None,
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            };
+            Transaction::Orm(self.connection.begin_with_options(options).await?)
         };
-        let transaction = self.connection.begin_with_options(options).await?;
-        Ok(Tx(Statements { connection: transaction, dialect: self.dialect }))
+        let statements = Statements { connection, dialect: self.dialect };
+        Ok(Tx { statements, care: self.care.clone() })
     }
 
     /// Removes rows of `table` that expired at `now` or before, the longest expired first, at most so
@@ -215,15 +261,11 @@ impl Store {
 }
 
 impl Tx {
-    /// Inserts rows by their unique `event_key`, the inbox of exactly-once: says which keys this
+    /// Inserts rows by their unique `event_key`, the inbox of exactly-once: says which this
     /// transaction inserted. Rows should come sorted by key, each key once.
-    pub async fn insert_new(
-        &self,
-        table: &str,
-        rows: &Rows,
-    ) -> Result<HashSet<EventKey>, StoreError> {
-        if rows.is_empty() {
-            return Ok(HashSet::new());
+    pub async fn insert_new(&self, table: &str, rows: &Rows) -> Result<New, StoreError> {
+        if rows.is_empty() || self.connection.insert(table, rows, &self.care).await? {
+            return Ok(New::All);
         }
         let batch_id = i64::from_be_bytes(uuid::Uuid::new_v4().as_u64_pair().0.to_be_bytes());
         let [insert, read] = self.dialect.insert_new(table, rows, batch_id);
@@ -236,11 +278,11 @@ impl Tx {
                 new.extend(EventKey::from_stored(&Row(row).text("event_key")?));
             }
         }
-        Ok(new)
+        Ok(New::Of(new))
     }
 
     /// Inserts one row into a table with a `{serial}` key; the key it was given.
-    pub async fn insert_id(&self, text: &str, params: Vec<Param>) -> Result<i64, StoreError> {
+    pub async fn insert_id(&self, text: &str, params: Vec<Param<'_>>) -> Result<i64, StoreError> {
         self.run(text, None, params).await?;
         let row = self.one("SELECT {last id} AS id", Vec::new()).await?;
         row.ok_or_else(|| StoreError::Refused("no id of the new row".to_owned()))?.int("id")
@@ -256,6 +298,9 @@ impl Tx {
 
     /// Inserts rows that nobody else has.
     pub async fn insert(&self, table: &str, rows: &Rows) -> Result<(), StoreError> {
+        if rows.is_empty() || self.connection.insert(table, rows, &self.care).await? {
+            return Ok(());
+        }
         let names: Vec<&str> = rows.columns().iter().map(|(name, _)| *name).collect();
         let names = names.join(", ");
         let template =
@@ -266,12 +311,12 @@ impl Tx {
 
     /// Makes it so.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.0.connection.commit().await?)
+        self.statements.connection.commit().await
     }
 
     /// Undoes it, and gives the connection back clean.
     pub async fn rollback(self) -> Result<(), StoreError> {
-        Ok(self.0.connection.rollback().await?)
+        self.statements.connection.rollback().await
     }
 }
 

@@ -141,7 +141,8 @@ pub async fn one(
     domain_id: Option<i64>,
     id: &str,
 ) -> Result<Option<Delivery>, StoreError> {
-    let (condition, mut params) = condition(&Filter { domain_id, ..Filter::default() });
+    let filter = Filter { domain_id, ..Filter::default() };
+    let (condition, mut params) = condition(&filter);
     params.push(id.into());
     let row = store.one(&format!("{SELECT} WHERE {condition} AND d.id = {{?}}"), params).await?;
     row.as_ref().map(delivery).transpose()
@@ -201,7 +202,7 @@ pub async fn ids(store: &Store, filter: &Filter) -> Result<Vec<String>, StoreErr
     store.all(&text, None, params).await?.iter().map(|row| row.text("id")).collect()
 }
 
-fn condition(filter: &Filter) -> (String, Vec<Param>) {
+fn condition(filter: &Filter) -> (String, Vec<Param<'_>>) {
     let parts = [
         ("d.domain_id = {?}", filter.domain_id.map(Param::from)),
         ("d.state = {?}", filter.state.map(|state| state.as_str().into())),

@@ -16,7 +16,8 @@
 //! | `{as int X}` | X, a sum, as a 64-bit integer |
 use std::fmt::Write as _;
 
-use sea_orm::{DatabaseBackend, Statement, Value};
+use sea_orm::{DatabaseBackend, DatabaseConnection, Statement, Value};
+use sqlx::PgPool;
 
 use super::rows::{Kind, NULL_INT, Param, Rows};
 
@@ -52,6 +53,11 @@ impl Dialect {
         }
     }
 
+    /// The connections beneath sea-orm's, where transactions run on them; see `transaction.rs`.
+    pub(super) fn pool(self, connection: &DatabaseConnection) -> Option<&PgPool> {
+        (self == Self::Postgres).then(|| connection.get_postgres_connection_pool())
+    }
+
     const fn backend(self) -> DatabaseBackend {
         match self {
             Self::Postgres => DatabaseBackend::Postgres,
@@ -77,7 +83,12 @@ impl Dialect {
     }
 
     /// Fills a statement's words in; see the module.
-    pub fn statement(self, template: &str, rows: Option<&Rows>, params: Vec<Param>) -> Statement {
+    pub fn statement(
+        self,
+        template: &str,
+        rows: Option<&Rows>,
+        params: Vec<Param<'_>>,
+    ) -> Statement {
         let mut sql = String::with_capacity(template.len() + 256);
         let mut values: Vec<Value> = Vec::new();
         let mut params = params.into_iter();

@@ -48,7 +48,8 @@ impl From<DbErr> for StoreError {
     }
 }
 
-fn from_sqlx(error: &SqlxError) -> StoreError {
+/// The same of the library beneath.
+pub(super) fn from_sqlx(error: &SqlxError) -> StoreError {
     let text = error.to_string();
     match error {
         SqlxError::Io(_)

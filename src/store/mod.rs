@@ -4,6 +4,7 @@
 //! worker and the ingress hold one [`Store`]; it is cheap to clone.
 pub mod access;
 pub mod accounts;
+mod arrays;
 pub mod catalogues;
 pub mod codes;
 mod connection;
@@ -29,7 +30,8 @@ pub mod site_events;
 pub mod sites;
 pub mod spool;
 pub mod tenants;
+mod transaction;
 
-pub use connection::{Store, StoreSettings, Tx};
+pub use connection::{New, Store, StoreSettings, Tx};
 pub use error::StoreError;
 pub use rows::{Param, Row, Rows};

@@ -19,7 +19,7 @@ pub struct Terms {
 }
 
 impl Terms {
-    fn params(&self) -> [Param; 4] {
+    fn params(&self) -> [Param<'_>; 4] {
         [
             self.name.as_str().into(),
             self.credit.minor().into(),

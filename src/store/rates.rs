@@ -132,7 +132,7 @@ fn rows(domain_id: i64, rates: &Rates) -> Rows {
         ("param", Kind::Text),
     ];
     let mut rows = Rows::new(COLUMNS);
-    let text = |decimal: Option<Decimal>| Param::Text(decimal.map(|decimal| decimal.to_string()));
+    let text = |decimal: Option<Decimal>| Param::from(decimal.map(|decimal| decimal.to_string()));
     for (place, rate) in (0_i64..).zip(rates) {
         rows.push([
             domain_id.into(),

@@ -76,7 +76,7 @@ fn record(row: &Row) -> Result<Record, StoreError> {
     })
 }
 
-fn condition(domain_id: i64, filter: &Filter) -> (String, Vec<Param>) {
+fn condition(domain_id: i64, filter: &Filter) -> (String, Vec<Param<'_>>) {
     let mut params = vec![Param::from(domain_id)];
     let known = match &filter.email {
         None => {

@@ -122,7 +122,7 @@ fn follow(row: &Row) -> Result<Follow, StoreError> {
 }
 
 impl Window {
-    fn params(&self) -> [Param; 4] {
+    fn params(&self) -> [Param<'_>; 4] {
         [self.after.into(), self.from.0.into(), self.before.0.into(), self.limit.into()]
     }
 }

@@ -15,7 +15,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    fn params(&self) -> [Param; 2] {
+    fn params(&self) -> [Param<'_>; 2] {
         [self.domain_id.into(), self.remote.as_str().into()]
     }
 }
@@ -38,7 +38,7 @@ const MISSING: &str = "FROM (SELECT c.code AS code, c.email AS email FROM code c
     WHERE NOT EXISTS (SELECT 1 FROM remote_code d WHERE d.domain_id = {?} AND d.remote = {?} \
     AND d.code = m.code AND d.state = 'done')";
 
-fn missing_params(pair: &Pair, after: &str) -> Vec<Param> {
+fn missing_params<'a>(pair: &'a Pair, after: &'a str) -> Vec<Param<'a>> {
     let of_domain = || [Param::from(pair.domain_id), Param::from(after)];
     of_domain().into_iter().chain(of_domain()).chain(pair.params()).collect()
 }

@@ -1,59 +1,61 @@
 //! Values on their way into and out of statements: whole batches of rows as one parameter set,
 //! so that a statement's text depends on its shape alone, never on the number of rows.
+use std::borrow::Cow;
+
 use sea_orm::{QueryResult, Value};
 use serde_json::value::RawValue;
 
 use super::StoreError;
 
-/// A single value of a statement.
+/// A single value of a statement, or of a row; a text may be borrowed.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Param {
+pub enum Param<'a> {
     /// A text or null.
-    Text(Option<String>),
+    Text(Option<Cow<'a, str>>),
     /// An integer or null.
     Int(Option<i64>),
 }
 
-impl From<&str> for Param {
-    fn from(text: &str) -> Self {
-        Self::Text(Some(text.to_owned()))
+impl<'a> From<&'a str> for Param<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(Some(text.into()))
     }
 }
-impl From<String> for Param {
+impl From<String> for Param<'_> {
     fn from(text: String) -> Self {
-        Self::Text(Some(text))
+        Self::Text(Some(text.into()))
     }
 }
-impl From<Option<String>> for Param {
+impl From<Option<String>> for Param<'_> {
     fn from(text: Option<String>) -> Self {
-        Self::Text(text)
+        Self::Text(text.map(Into::into))
     }
 }
-impl From<Option<&str>> for Param {
-    fn from(text: Option<&str>) -> Self {
-        Self::Text(text.map(str::to_owned))
+impl<'a> From<Option<&'a str>> for Param<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        Self::Text(text.map(Into::into))
     }
 }
-impl From<i64> for Param {
+impl From<i64> for Param<'_> {
     fn from(int: i64) -> Self {
         Self::Int(Some(int))
     }
 }
-impl From<Option<i64>> for Param {
+impl From<Option<i64>> for Param<'_> {
     fn from(int: Option<i64>) -> Self {
         Self::Int(int)
     }
 }
-impl From<bool> for Param {
+impl From<bool> for Param<'_> {
     fn from(truth: bool) -> Self {
         Self::Int(Some(i64::from(truth)))
     }
 }
 
-impl Param {
+impl Param<'_> {
     pub(super) fn into_value(self) -> Value {
         match self {
-            Self::Text(text) => Value::String(text),
+            Self::Text(text) => Value::String(text.map(Cow::into_owned)),
             Self::Int(int) => Value::BigInt(int),
         }
     }
@@ -71,32 +73,60 @@ pub enum Kind {
     Int,
 }
 
+/// A value of a row; the texts of all rows lie one after the other in one place.
+#[derive(Debug, Clone, Copy)]
+enum Cell {
+    Null,
+    Int(i64),
+    Text { from: usize, until: usize },
+}
+
+/// The same, to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen<'a> {
+    /// A null of either type.
+    Null,
+    /// An integer.
+    Int(i64),
+    /// A text, not empty.
+    Text(&'a str),
+}
+
 /// Many rows of the same named columns; stands for `{rows}` in a statement, aliased `r`.
 ///
 /// In a row an empty text is a null: no column tells the two apart.
 #[derive(Debug, Clone)]
 pub struct Rows {
     columns: &'static [(&'static str, Kind)],
-    cells: Vec<Param>,
+    cells: Vec<Cell>,
+    texts: String,
 }
 
 impl Rows {
     /// No rows yet, of these columns.
     pub fn new(columns: &'static [(&'static str, Kind)]) -> Self {
-        Self { columns, cells: Vec::new() }
+        Self { columns, cells: Vec::new(), texts: String::new() }
     }
 
     /// Adds a row; its values are those of the columns, in order and type.
-    pub fn push<const N: usize>(&mut self, row: [Param; N]) {
+    pub fn push<const N: usize>(&mut self, row: [Param<'_>; N]) {
         self.extend(row);
     }
 
     /// Adds a row whose values come from several places.
-    pub fn extend(&mut self, row: impl IntoIterator<Item = Param>) {
-        self.cells.extend(row.into_iter().map(|cell| match cell {
-            Param::Text(Some(text)) if text.is_empty() => Param::Text(None),
-            cell => cell,
-        }));
+    pub fn extend<'a>(&mut self, row: impl IntoIterator<Item = Param<'a>>) {
+        for value in row {
+            let cell = match value {
+                Param::Text(Some(text)) if !text.is_empty() => {
+                    let from = self.texts.len();
+                    self.texts.push_str(&text);
+                    Cell::Text { from, until: self.texts.len() }
+                }
+                Param::Int(Some(int)) => Cell::Int(int),
+                Param::Text(_) | Param::Int(None) => Cell::Null,
+            };
+            self.cells.push(cell);
+        }
         debug_assert_eq!(self.cells.len() % self.columns.len(), 0, "a value for every column");
     }
 
@@ -110,21 +140,41 @@ impl Rows {
         self.cells.len() / self.columns.len().max(1)
     }
 
+    fn see(&self, cell: Cell) -> Seen<'_> {
+        match cell {
+            Cell::Null => Seen::Null,
+            Cell::Int(int) => Seen::Int(int),
+            Cell::Text { from, until } => Seen::Text(&self.texts[from..until]),
+        }
+    }
+
+    /// A column's values.
+    pub(super) fn column(&self, place: usize) -> impl Iterator<Item = Seen<'_>> {
+        let cells = self.cells.iter().skip(place).step_by(self.columns.len());
+        cells.map(|cell| self.see(*cell))
+    }
+
+    /// The one value that a column has in all rows.
+    pub(super) fn constant(&self, place: usize) -> Option<Seen<'_>> {
+        let mut values = self.column(place);
+        let first = values.next()?;
+        values.all(|value| value == first).then_some(first)
+    }
+
     pub(super) fn columns(&self) -> &'static [(&'static str, Kind)] {
         self.columns
     }
 
     /// One array a column, for `UNNEST`.
     pub(super) fn arrays(&self) -> impl Iterator<Item = Value> + '_ {
-        let width = self.columns.len();
-        self.columns.iter().enumerate().map(move |(place, (_, kind))| {
-            let cells = self.cells.iter().skip(place).step_by(width).cloned();
-            let values: Vec<Value> = cells
-                .map(|cell| match cell {
-                    Param::Text(text) => Value::String(Some(text.unwrap_or_default())),
-                    Param::Int(int) => Value::BigInt(Some(int.unwrap_or(NULL_INT))),
-                })
-                .collect();
+        self.columns.iter().enumerate().map(|(place, (_, kind))| {
+            let values = self.column(place).map(|value| match (value, kind) {
+                (Seen::Text(text), _) => Value::String(Some(text.to_owned())),
+                (Seen::Int(int), _) => Value::BigInt(Some(int)),
+                (Seen::Null, Kind::Text) => Value::String(Some(String::new())),
+                (Seen::Null, Kind::Int) => Value::BigInt(Some(NULL_INT)),
+            });
+            let values: Vec<Value> = values.collect();
             let kind = match kind {
                 Kind::Text => sea_orm::sea_query::ArrayType::String,
                 Kind::Int => sea_orm::sea_query::ArrayType::BigInt,
@@ -135,7 +185,7 @@ impl Rows {
 
     /// All rows as one JSON array of arrays, for `json_each` and `JSON_TABLE`.
     pub(super) fn json(&self) -> Value {
-        let mut text = String::with_capacity(self.cells.len() * 16);
+        let mut text = String::with_capacity(self.texts.len() + self.cells.len() * 8);
         text.push('[');
         for (n, row) in self.cells.chunks(self.columns.len()).enumerate() {
             text.push_str(if n == 0 { "[" } else { ",[" });
@@ -143,10 +193,10 @@ impl Rows {
                 if n > 0 {
                     text.push(',');
                 }
-                match cell {
-                    Param::Text(Some(cell)) => text.push_str(&json_text(cell)),
-                    Param::Int(Some(cell)) => text.push_str(&cell.to_string()),
-                    Param::Text(None) | Param::Int(None) => text.push_str("null"),
+                match self.see(*cell) {
+                    Seen::Text(cell) => text.push_str(&json_text(cell)),
+                    Seen::Int(cell) => text.push_str(&cell.to_string()),
+                    Seen::Null => text.push_str("null"),
                 }
             }
             text.push(']');

@@ -1,7 +1,10 @@
 //! The part of the shared check of validity that needs the database: domains and programmes.
 //!
 //! Sorts a batch's events into what this worker applies, what is bad, and what is not its own.
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     Placed, Worker,
@@ -66,7 +69,7 @@ impl Checked {
 
 /// What the check knows of the tenants that a batch speaks of.
 pub struct References {
-    domains: HashMap<String, Domain>,
+    domains: HashMap<String, Arc<Domain>>,
     programmes: HashSet<(i64, i64)>,
 }
 
@@ -74,7 +77,8 @@ pub struct References {
 pub async fn look_up(store: &Store, batch: &Batch) -> Result<References, StoreError> {
     let events = || batch.held.iter().flat_map(good);
     let names: HashSet<&str> = events().map(|event| event.domain.as_str()).collect();
-    let domains = reference::domains(store, &names.into_iter().collect::<Vec<_>>()).await?;
+    let found = reference::domains(store, &names.into_iter().collect::<Vec<_>>()).await?;
+    let domains = found.into_iter().map(|(name, domain)| (name, Arc::new(domain))).collect();
     let pairs: HashSet<(i64, i64)> =
         events().filter_map(|event| programme_of(event, &domains)).collect();
     let pairs: Vec<_> = pairs.into_iter().collect();
@@ -160,7 +164,7 @@ fn take(item: &mut Item) -> Result<Event, (Bad, Option<Names>)> {
     std::mem::replace(&mut item.checked, taken).map_err(|bad| (bad, item.named.take()))
 }
 
-fn programme_of(event: &Event, domains: &HashMap<String, Domain>) -> Option<(i64, i64)> {
+fn programme_of(event: &Event, domains: &HashMap<String, Arc<Domain>>) -> Option<(i64, i64)> {
     match &event.data {
         Data::Signup(signup) => Some((domains.get(&event.domain)?.id, signup.program_id?)),
         _ => None,

@@ -13,13 +13,14 @@
 //! What an event does is the [`Worker`]'s own: see the crates under `workers/`.
 mod check;
 mod collect;
+mod fit;
 mod lone;
 mod settle;
 mod setup;
 
 pub use setup::{SETTINGS, Setup};
 
-use std::{collections::HashMap, pin::Pin, time::Duration};
+use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -33,6 +34,7 @@ use crate::{
     store::{Store, StoreError, reference::Domain},
 };
 use collect::{Batch, Collector};
+use fit::Fit;
 
 /// How long a batch is held for a database that is away, before its messages go back to the queue:
 /// well before the broker's own limit of 30 minutes.
@@ -47,7 +49,7 @@ pub struct Placed {
     /// The event.
     pub event: Event,
     /// The domain it names.
-    pub domain: Domain,
+    pub domain: Arc<Domain>,
 }
 
 /// What a transaction did.
@@ -119,7 +121,7 @@ pub async fn run<W: Worker>(worker: &W, tools: &Tools) -> Result<(), BrokerError
     tools.context.ready.set("broker", false);
     tools.context.ready.set("database", true);
     while let Some(session) =
-        tools.broker.consume(&queue, tools.settings.prefetch, shutdown).await?
+        tools.broker.consume(&queue, Fit::new(&tools.settings).now(), shutdown).await?
     {
         tools.context.ready.set("broker", true);
         let begun = Instant::now();
@@ -146,6 +148,7 @@ type Processing<'a> = Pin<Box<dyn Future<Output = Result<u64, End>> + 'a>>;
 async fn serve<W: Worker>(worker: &W, tools: &Tools, mut session: Session) -> End {
     let shutdown = &tools.context.shutdown;
     let mut collector = Collector::new(&tools.settings);
+    let mut fit = Fit::new(&tools.settings);
     let mut processing: Option<Processing<'_>> = None;
     let mut stopping = false;
     let end = loop {
@@ -172,7 +175,15 @@ async fn serve<W: Worker>(worker: &W, tools: &Tools, mut session: Session) -> En
                     Err(end) => Err(end),
                 }
             }
-            Step::Arrived(message) => take(&mut collector, &mut session, message, tools),
+            Step::Arrived(message) => {
+                let taken = take(&mut collector, &mut fit, &mut session, message, tools);
+                match fit.change() {
+                    Some(prefetch) if taken.is_ok() => {
+                        session.refill(prefetch).await.map_err(End::from)
+                    }
+                    _ => taken,
+                }
+            }
             Step::Lingered => {
                 collector.close();
                 Ok(())
@@ -214,6 +225,7 @@ async fn finished(processing: &mut Option<Processing<'_>>) -> Result<u64, End> {
 /// Takes the message, and all others that have arrived, as far as there is room.
 fn take(
     collector: &mut Collector,
+    fit: &mut Fit,
     session: &mut Session,
     message: Result<crate::broker::Message, Lost>,
     tools: &Tools,
@@ -221,6 +233,7 @@ fn take(
     let now = tools.clock.now();
     let mut next = Some(message?);
     while let Some(message) = next {
+        fit.note(message.body.len());
         collector.add(message, now);
         next = if collector.has_room() { session.try_next()? } else { None };
     }
@@ -248,6 +261,8 @@ async fn apply<W: Worker>(
 ) -> Result<settle::Outbox, End> {
     let references = hold(tools, || check::look_up(&tools.store, &batch)).await?;
     let checked = check::sort::<W>(&mut batch, &references);
+    // Only what is parked is needed as it came.
+    batch.keep_bodies(&checked.bad.iter().map(|bad| bad.message).collect());
     let wanted = checked.wanted();
     crash_when_marked(&checked.events);
     let begun = Instant::now();

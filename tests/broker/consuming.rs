@@ -66,6 +66,26 @@ async fn prefetch_bounds_what_is_held_and_try_next_does_not_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refilled_session_goes_on_in_order_and_settles_as_before() {
+    let site = filled(12).await;
+    let mut session = site.consume(CREDITS, 4).await;
+    let mut taken = take(&mut session, 2).await;
+    session.refill(3).await.expect("the session lasts");
+    // The four of before, two of them taken already, and three of now.
+    taken.extend(take(&mut session, 5).await);
+    nothing_more(&mut session).await;
+    session.ack_through(taken[4].tag).await.expect("written");
+    session.refill(10).await.expect("the session lasts");
+    taken.extend(take(&mut session, 5).await);
+    let all: Vec<String> = (0..12).map(|n| n.to_string()).collect();
+    assert_eq!(ids(&taken), all);
+    assert!(taken.is_sorted_by_key(|message| message.tag), "one ack settles all before it");
+    session.ack_through(taken[11].tag).await.expect("written");
+    session.close().await;
+    nothing_more(&mut site.consume(CREDITS, 10).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_wait_loses_nothing() {
     let site = filled(0).await;
     let mut session = site.consume(CREDITS, 100).await;

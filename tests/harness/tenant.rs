@@ -96,7 +96,7 @@ impl Tenant {
     }
 }
 
-async fn run(store: &Store, sql: &str, values: Vec<referral::store::Param>) {
+async fn run(store: &Store, sql: &str, values: Vec<referral::store::Param<'_>>) {
     let work = || store.run(sql, None, values.clone());
     store.again(work).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }

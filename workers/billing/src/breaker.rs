@@ -166,7 +166,7 @@ impl Breaker {
         }
     }
 
-    async fn write(&self, text: &str, values: Vec<Param>) -> Result<u64, StoreError> {
+    async fn write(&self, text: &str, values: Vec<Param<'_>>) -> Result<u64, StoreError> {
         self.store.again(|| self.store.run(text, None, values.clone())).await
     }
 

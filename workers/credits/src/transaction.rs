@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use referral::{
     domain::{Currency, Data, EventKey, Money, Payment, Signup, event::Paid, money::SUM_MAX_MINOR},
     store::{
-        Param, Row, Rows, Store, StoreError, Tx,
+        New, Param, Row, Rows, Store, StoreError, Tx,
         rows::Kind::{Int, Text},
     },
     worker::Placed,
@@ -85,7 +85,8 @@ pub async fn run(
     let outcomes = replies::read(&tx, wanted).await?;
     fail::fail_point!("credits::before-commit", |_| std::process::abort());
     tx.commit().await?;
-    Ok(Done { new: new_signups.len() + new_payments.len(), deliveries, outcomes })
+    let new = new_signups.count(inbox.signups.len()) + new_payments.count(inbox.payments.len());
+    Ok(Done { new, deliveries, outcomes })
 }
 
 /// Whether a payment counts towards totals and rewards (contract 1).
@@ -183,7 +184,7 @@ impl<'a> Inbox<'a> {
     }
 
     /// The new signups, in the order they arrived in.
-    fn new_signups(&self, events: &[Placed], new: &HashSet<EventKey>) -> Vec<NewSignup> {
+    fn new_signups(&self, events: &[Placed], new: &New) -> Vec<NewSignup> {
         let arrived = events.iter().filter(|placed| new.contains(&placed.event.key));
         let signups = arrived.filter_map(|placed| self.signups.get(&placed.event.key));
         let signups = signups.map(|(placed, signup)| NewSignup {
@@ -202,11 +203,7 @@ impl<'a> Inbox<'a> {
     }
 
     /// The new payments, in the order they arrived in.
-    fn new_payments(
-        &self,
-        events: &[Placed],
-        new: &HashSet<EventKey>,
-    ) -> Vec<(&'a Placed, &'a Payment)> {
+    fn new_payments(&self, events: &[Placed], new: &New) -> Vec<(&'a Placed, &'a Payment)> {
         let arrived = events.iter().filter(|placed| new.contains(&placed.event.key));
         arrived.filter_map(|placed| self.payments.get(&placed.event.key).copied()).collect()
     }

@@ -31,7 +31,7 @@ pub async fn decision(
     Ok(ids)
 }
 
-fn minor(money: Option<Money>) -> Param {
+fn minor(money: Option<Money>) -> Param<'static> {
     money.map(Money::minor).into()
 }
 
@@ -108,7 +108,7 @@ fn changed_accounts<'a>(accounts: impl Iterator<Item = &'a Account>) -> Rows {
 }
 
 /// What changes about an account: the columns from `wait_hash` on.
-fn state(account: &Account) -> [Param; 11] {
+fn state(account: &Account) -> [Param<'_>; 11] {
     let (wait_hash, wait_code) = match &account.wait {
         Some(Wait::For(hash)) => (Some(hash.as_str()), None),
         Some(Wait::Code(code)) => (None, Some(code.as_str())),

@@ -1,8 +1,9 @@
 //! What a batch amounts to, as a pure fold: which rows it has, and which records those move.
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashMap;
 
 use referral::{
     domain::{Click, Code, Data, Day, Email, EventKey, Micros, bot::BotList},
+    store::New,
     worker::Placed,
 };
 
@@ -42,7 +43,7 @@ pub struct SignupRow<'a> {
 }
 
 /// Names a record, in the order in which records are locked.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordKey<'a> {
     /// The tenant.
     pub domain_id: i64,
@@ -85,29 +86,34 @@ impl<'a> Tally<'a> {
         tally
     }
 
-    /// The records that the new rows move, with the clicks to add to each.
+    /// The records that the new rows move, in their order, with the clicks to add to each; of the signups
+    /// only some move theirs.
     pub fn records(
         &self,
-        new_clicks: &HashSet<EventKey>,
-        new_signups: &HashSet<EventKey>,
-    ) -> BTreeMap<RecordKey<'a>, i64> {
-        let mut records = BTreeMap::new();
+        new_clicks: &New,
+        moves: impl Fn(&EventKey) -> bool,
+    ) -> Vec<(RecordKey<'a>, i64)> {
+        let mut records: HashMap<RecordKey<'a>, i64> = HashMap::new();
         for row in self.clicks.iter().filter(|row| !row.bot && new_clicks.contains(&row.key)) {
             let key = RecordKey { domain_id: row.domain_id, day: row.day, code: &row.click.code };
             *records.entry(key).or_insert(0) += 1;
         }
-        for row in self.signups.iter().filter(|row| new_signups.contains(&row.key)) {
+        for row in self.signups.iter().filter(|row| moves(&row.key)) {
             if let (Some(code), Some(_)) = (row.code, row.email) {
                 let key = RecordKey { domain_id: row.domain_id, day: row.day, code };
                 records.entry(key).or_insert(0);
             }
         }
+        let mut records: Vec<_> = records.into_iter().collect();
+        records.sort_unstable_by_key(|(key, _)| *key);
         records
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use referral::{
         domain::{Currency, Event, Signup, Trace, UserHash},
         store::reference::Domain,
@@ -129,7 +135,8 @@ mod tests {
         };
         let zone = "Europe/Moscow".parse().unwrap();
         let currency = Currency::parse("USD").unwrap();
-        Placed { event, domain: Domain { id: 1, name: "default".into(), zone, currency } }
+        let domain = Domain { id: 1, name: "default".into(), zone, currency };
+        Placed { event, domain: domain.into() }
     }
 
     fn click(id: &str, time: &str, agent: Option<&str>) -> Placed {
@@ -169,8 +176,10 @@ mod tests {
         ];
         let tally = Tally::of(&events, &BotList::default());
         assert_eq!((tally.clicks.len(), tally.signups.len()), (5, 3));
-        let keys = |ids: &[&str]| ids.iter().map(|id| EventKey::new("/t", id)).collect();
-        let records = tally.records(&keys(&["1", "2", "3", "4"]), &keys(&["6", "7", "8"]));
+        let keys =
+            |ids: &[&str]| -> HashSet<_> { ids.iter().map(|id| EventKey::new("/t", id)).collect() };
+        let (new, moving) = (New::Of(keys(&["1", "2", "3", "4"])), keys(&["6", "7", "8"]));
+        let records = tally.records(&new, |key| moving.contains(key));
         let records: Vec<_> =
             records.iter().map(|(key, clicks)| (key.day.to_string(), *clicks)).collect();
         let expected = [("2026-01-01", 1), ("2026-01-02", 2), ("2026-01-03", 0)];

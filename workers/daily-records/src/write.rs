@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use referral::{
     domain::{Code, Email, EventKey, Micros},
     store::{
-        Param, Rows, Store, StoreError, Tx,
+        New, Rows, Store, StoreError, Tx,
         rows::Kind::{Int, Text},
     },
 };
@@ -14,11 +14,11 @@ use crate::tally::Tally;
 
 /// Writes a tally; how many of its rows were new.
 pub async fn write(store: &Store, tally: &Tally<'_>, now: Micros) -> Result<usize, StoreError> {
+    let (clicks, signups) = (clicks(tally, now), signups(tally, now));
     let tx = store.begin().await?;
-    let new_clicks = tx.insert_new("click", &clicks(tally, now)).await?;
-    let new_signups = tx.insert_new("daily_signup", &signups(tally, now)).await?;
+    let new_clicks = tx.insert_new("click", &clicks).await?;
+    let new_signups = tx.insert_new("daily_signup", &signups).await?;
     let echoes = echoes(&tx, tally, &new_signups).await?;
-    let moving: HashSet<EventKey> = new_signups.difference(&echoes).copied().collect();
     let mut records = Rows::new(&[
         ("domain_id", Int),
         ("day", Text),
@@ -27,7 +27,9 @@ pub async fn write(store: &Store, tally: &Tally<'_>, now: Micros) -> Result<usiz
         ("clicks", Int),
         ("now_us", Int),
     ]);
-    for (key, clicks) in tally.records(&new_clicks, &moving) {
+    for (key, clicks) in
+        tally.records(&new_clicks, |key| new_signups.contains(key) && !echoes.contains(key))
+    {
         records.push([
             key.domain_id.into(),
             key.day.to_string().into(),
@@ -46,16 +48,12 @@ pub async fn write(store: &Store, tally: &Tally<'_>, now: Micros) -> Result<usiz
     tx.run(ADD, Some(&records), Vec::new()).await?;
     fail::fail_point!("daily-records::before-commit", |_| std::process::abort());
     tx.commit().await?;
-    Ok(new_clicks.len() + new_signups.len())
+    Ok(new_clicks.count(tally.clicks.len()) + new_signups.count(tally.signups.len()))
 }
 
 /// The new signups whose address is on their record already, earlier and in its own spelling: they
 /// change nothing that the record shows.
-async fn echoes(
-    tx: &Tx,
-    tally: &Tally<'_>,
-    new: &HashSet<EventKey>,
-) -> Result<HashSet<EventKey>, StoreError> {
+async fn echoes(tx: &Tx, tally: &Tally<'_>, new: &New) -> Result<HashSet<EventKey>, StoreError> {
     const FIND: &str = "SELECT DISTINCT r.event_key AS event_key FROM {rows} JOIN daily_signup s \
         ON s.domain_id = r.domain_id AND s.code = r.code AND s.day = r.day \
         AND s.email_key = r.email_key \
@@ -109,18 +107,17 @@ fn clicks(tally: &Tally<'_>, now: Micros) -> Rows {
         ("seen_us", Int),
     ]);
     for row in &tally.clicks {
-        let text = |text: &Option<String>| Param::from(text.as_deref());
         rows.push([
             row.key.as_str().into(),
             row.domain_id.into(),
             row.click.code.as_str().into(),
             row.time.0.into(),
             row.bot.into(),
-            text(&row.click.ip),
-            text(&row.click.user_agent),
-            text(&row.click.referrer),
-            text(&row.click.user_hash),
-            text(&row.click.query_string),
+            row.click.ip.as_deref().into(),
+            row.click.user_agent.as_deref().into(),
+            row.click.referrer.as_deref().into(),
+            row.click.user_hash.as_deref().into(),
+            row.click.query_string.as_deref().into(),
             now.0.into(),
         ]);
     }

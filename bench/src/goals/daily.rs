@@ -1,0 +1,173 @@
+//! daily-records: P1 and P2 beside the bare drain of the same backlog, P7 beside itself.
+use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
+use referral::{broker::topology::DAILY_RECORDS, domain::EventType};
+
+use super::{Bench, pairs};
+use crate::{
+    backlog::{Backlog, code},
+    ground::{DRAIN, Database, Ground},
+    program::{output, own_file},
+    table::{Goal, Line},
+};
+
+/// Distinct codes of the backlog.
+pub const CODES: usize = 1_000;
+/// Days that the stored clicks are spread over.
+const STORED_DAYS: usize = 365;
+/// Events of a message in P2.
+const GROUPED: usize = 100;
+/// So many times the events of P1 make as long a run of P2.
+const GROUPED_MORE: usize = 3;
+const CLICKS: &str = "SELECT {as int COALESCE(SUM(clicks), 0)} AS n FROM daily_record";
+const ROWS: &str = "SELECT COUNT(*) AS n FROM click";
+
+/// How a backlog of clicks is drained.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// It.
+    pub backlog: Backlog,
+    /// Programs at once.
+    pub instances: usize,
+    /// More settings.
+    pub settings: Vec<(&'static str, String)>,
+}
+
+impl Run {
+    /// P1's.
+    pub fn singles(events: usize) -> Self {
+        let backlog = Backlog::clicks(events, CODES);
+        Self { backlog, instances: 1, settings: Vec::new() }
+    }
+}
+
+/// P1.
+pub async fn backlog(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
+    let run = Run::singles(bench.given.events);
+    let pairs = pairs!(bench, ours(bench, &run).await?, drain(&bench.ground, run.backlog).await?);
+    Ok(vec![Line {
+        name: "P1",
+        what: "daily-records, single events ÷ bare drain of the same backlog".to_owned(),
+        unit: "events/s",
+        pairs,
+        goal: Goal::AtLeast(0.95),
+    }])
+}
+
+/// P2.
+pub async fn grouped(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
+    let events = bench.given.events;
+    let singles = Backlog::clicks(events, CODES);
+    let backlog = Backlog { events: events * GROUPED_MORE, grouped: GROUPED, ..singles };
+    let run = Run { backlog, instances: 2, settings: Vec::new() };
+    let pairs = pairs!(bench, ours(bench, &run).await?, drain(&bench.ground, singles).await?);
+    Ok(vec![Line {
+        name: "P2",
+        what: format!(
+            "daily-records, {GROUPED} events a message, two instances ÷ bare drain of single events"
+        ),
+        unit: "events/s",
+        pairs,
+        goal: Goal::AtLeast(2.0),
+    }])
+}
+
+/// P7.
+pub async fn stored(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
+    let (run, stored) = (Run::singles(bench.given.events), bench.given.stored);
+    let full = bench.ground.database("bench_full").await?;
+    store(&full, stored).await?;
+    let pairs = pairs!(bench, into(bench, &run, &full).await?, ours(bench, &run).await?);
+    bench.ground.drop_database(&full.name).await?;
+    Ok(vec![Line {
+        name: "P7",
+        what: format!("P1's rate with {} million stored clicks ÷ with none", stored as f64 / 1e6),
+        unit: "events/s",
+        pairs,
+        goal: Goal::AtLeast(0.9),
+    }])
+}
+
+/// Drains a backlog into an empty database; events a second.
+pub async fn ours(bench: &mut Bench<'_>, run: &Run) -> anyhow::Result<f64> {
+    let database = bench.ground.database("bench_daily").await?;
+    let rate = into(bench, run, &database).await?;
+    bench.ground.drop_database(&database.name).await?;
+    Ok(rate)
+}
+
+/// Drains a backlog into this database; events a second, from the start of the program to the state.
+pub async fn into(bench: &mut Bench<'_>, run: &Run, database: &Database) -> anyhow::Result<f64> {
+    let ground = &bench.ground;
+    ground.empty().await?;
+    run.backlog.publish(ground).await?;
+    let events = run.backlog.events as i64;
+    let counted = database.number(CLICKS).await? + events;
+    let rows = database.number(ROWS).await? + events;
+    database.store.run("CHECKPOINT", None, Vec::new()).await?;
+    let began = Instant::now();
+    let start = |_| ground.start("daily-records", database, &run.settings);
+    let mut programs = (0..run.instances).map(start).collect::<anyhow::Result<Vec<_>>>()?;
+    database.reaches(CLICKS, counted, &mut programs).await?;
+    let rate = run.backlog.events as f64 / began.elapsed().as_secs_f64();
+    for program in &programs {
+        bench.note_memory("daily-records", program)?;
+    }
+    for program in programs {
+        program.stop().await?;
+    }
+    let stored = database.number(ROWS).await?;
+    ensure!(stored == rows, "{stored} rows instead of {rows}");
+    bench.ground.is_settled(&[DAILY_RECORDS]).await?;
+    Ok(rate)
+}
+
+/// The bare drain of a backlog of clicks; events a second.
+pub async fn drain(ground: &Ground, backlog: Backlog) -> anyhow::Result<f64> {
+    ensure!(backlog.kind == EventType::Click, "the drain's queue gets clicks only");
+    ground.empty().await?;
+    backlog.publish_to_drain(ground).await?;
+    let count = (backlog.events / backlog.grouped).to_string();
+    let file = own_file()?;
+    let began = Instant::now();
+    let amqp = &ground.place.amqp;
+    output(&file, &["limit", "drain", "--amqp", amqp, "--queue", DRAIN, "--count", &count])
+        .await
+        .context("the bare drain")?;
+    let rate = backlog.events as f64 / began.elapsed().as_secs_f64();
+    ground.is_settled(&[DRAIN]).await?;
+    Ok(rate)
+}
+
+/// Puts so many clicks, and their records, into a database, as if they had been counted long ago.
+pub async fn store(database: &Database, clicks: usize) -> anyhow::Result<()> {
+    if clicks == 0 {
+        return Ok(());
+    }
+    let (first, from) = (code(0), "2026-01-01");
+    let click_rows = format!(
+        "INSERT INTO click (event_key, domain_id, code, time_us, bot, ip, user_agent, seen_us)
+        SELECT lpad(to_hex(n), 8, '0') || substr(md5(n::text), 1, 24), 1,
+            lpad(to_hex(n % {CODES}), {width}, '0'),
+            (extract(epoch FROM date '{from}') * 1000000)::bigint + n::bigint * 1000, 0,
+            '203.0.113.' || n % 250,
+            'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+            (extract(epoch FROM date '{from}') * 1000000)::bigint + n::bigint * 1000
+        FROM generate_series(1, {clicks}) n",
+        width = first.len(),
+    );
+    let records = format!(
+        "INSERT INTO daily_record (domain_id, day, code, id, clicks, ctime_us, mtime_us)
+        SELECT 1, to_char(date '{from}' + d::int, 'YYYY-MM-DD'), lpad(to_hex(c), {width}, '0'),
+            gen_random_uuid()::text, 1, 0, 0
+        FROM generate_series(0, {STORED_DAYS} - 1) d, generate_series(0, {CODES} - 1) c",
+        width = first.len(),
+    );
+    for statement in
+        [&*click_rows, &*records, "VACUUM ANALYZE click", "VACUUM ANALYZE daily_record"]
+    {
+        database.store.run(statement, None, Vec::new()).await?;
+    }
+    Ok(())
+}

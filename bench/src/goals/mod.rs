@@ -1,0 +1,136 @@
+//! The goals, each as pairs measured in turn: ours, the limit, the limit, ours, and so on, so that
+//! what the machine does meanwhile falls on both.
+mod clicks;
+mod daily;
+pub mod growth;
+mod latency;
+mod payments;
+mod peers;
+mod webhook;
+
+use anyhow::ensure;
+
+use crate::{
+    Goals,
+    ground::Ground,
+    program::Program,
+    table::{Goal, HEAD, Line},
+};
+
+/// Goals by name, in the order of the table.
+const NAMES: [&str; 10] = ["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10"];
+/// Most memory that a worker, and the ingress, may have resident, in MiB.
+const WORKER_MIB: f64 = 64.0;
+const INGRESS_MIB: f64 = 96.0;
+
+/// What a measurement works with.
+pub struct Bench<'a> {
+    ground: Ground,
+    given: &'a Goals,
+    /// The most memory seen of each program.
+    memory: Vec<(String, f64)>,
+}
+
+impl Bench<'_> {
+    /// Notes how much memory a program took while it was measured.
+    fn note_memory(&mut self, name: &str, program: &Program) -> anyhow::Result<()> {
+        let mib = program.memory_mib()?;
+        match self.memory.iter_mut().find(|(known, _)| known == name) {
+            Some((_, most)) => *most = most.max(mib),
+            None => self.memory.push((name.to_owned(), mib)),
+        }
+        Ok(())
+    }
+
+    fn memory_lines(&self) -> Vec<Line> {
+        let line = |(name, mib): &(String, f64)| {
+            let most = if name == "ingress" { INGRESS_MIB } else { WORKER_MIB };
+            Line {
+                name: "P9",
+                what: format!("{name}: resident memory under full load ÷ what it may take"),
+                unit: "MiB",
+                pairs: vec![(*mib, most)],
+                goal: Goal::AtMost(1.0),
+            }
+        };
+        self.memory.iter().map(line).collect()
+    }
+}
+
+/// Measures what is asked for, prints each line as it comes, and fails where a goal is missed.
+pub async fn run(given: &Goals) -> anyhow::Result<()> {
+    let asked = |name: &str| given.only.is_empty() || given.only.iter().any(|only| only == name);
+    if let Some(unknown) = given.only.iter().find(|only| !NAMES.contains(&only.as_str())) {
+        anyhow::bail!("{unknown} is none of {}", NAMES.join(", "));
+    }
+    let ground = Ground::new(&given.place).await?;
+    let mut bench = Bench { ground, given, memory: Vec::new() };
+    let (mut measured, mut missed) = (0, Vec::new());
+    println!("{HEAD}");
+    for name in NAMES {
+        if !asked(name) {
+            continue;
+        }
+        let lines = match name {
+            "P1" => daily::backlog(&mut bench).await?,
+            "P2" => daily::grouped(&mut bench).await?,
+            "P3" => payments::backlog(&mut bench).await?,
+            "P4" => clicks::many(&mut bench).await?,
+            "P5" => clicks::few(&mut bench).await?,
+            "P6" => webhook::deliveries(&mut bench).await?,
+            "P7" => daily::stored(&mut bench).await?,
+            "P8" => latency::visible(&mut bench).await?,
+            "P9" => memory(&mut bench).await?,
+            _ => peers::all(&mut bench).await?,
+        };
+        for line in lines {
+            println!("{line}");
+            measured += 1;
+            if !line.is_met() {
+                missed.push(line.name);
+            }
+        }
+    }
+    missed.dedup();
+    println!("\n{measured} lines measured; missed: {}", missed.join(", "));
+    ensure!(measured > 0, "nothing was measured");
+    Ok(())
+}
+
+/// The memory that was seen so far, or in one run of each where nothing was measured before.
+async fn memory(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
+    let known = |bench: &Bench<'_>, name| bench.memory.iter().any(|(known, _)| known == name);
+    if !known(bench, "daily-records") {
+        daily::ours(bench, &daily::Run::singles(bench.given.events)).await?;
+    }
+    if !known(bench, "credits") {
+        payments::ours(bench).await?;
+    }
+    if !known(bench, "billing") {
+        webhook::ours(bench).await?;
+    }
+    if !known(bench, "ingress") {
+        clicks::ours(bench, clicks::MANY).await?;
+    }
+    Ok(bench.memory_lines())
+}
+
+/// `ours` and `limit` in turn, each pair the other way round.
+macro_rules! pairs {
+    ($bench:expr, $ours:expr, $limit:expr) => {{
+        let mut pairs = Vec::new();
+        for n in 0..$bench.given.pairs {
+            let pair = if n % 2 == 0 {
+                let ours = $ours;
+                (ours, $limit)
+            } else {
+                let limit = $limit;
+                ($ours, limit)
+            };
+            eprintln!("# pair {}: {:.2?}", n + 1, pair);
+            pairs.push(pair);
+        }
+        pairs
+    }};
+}
+use pairs;

@@ -1,0 +1,65 @@
+//! credits: P3, payments of users who have registered and were referred, beside the bare drain.
+use std::time::Instant;
+
+use anyhow::ensure;
+use referral::{broker::topology::CREDITS, domain::EventType};
+
+use super::{Bench, daily, pairs};
+use crate::{
+    backlog::Backlog,
+    table::{Goal, Line},
+};
+
+/// Users who pay.
+const USERS: usize = 10_000;
+const TOTALS: &str = "SELECT {as int COALESCE(SUM(sum_minor), 0)} AS n FROM payer";
+
+/// P3.
+pub async fn backlog(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
+    let singles = Backlog::clicks(bench.given.events, daily::CODES);
+    let pairs = pairs!(bench, ours(bench).await?, daily::drain(&bench.ground, singles).await?);
+    Ok(vec![Line {
+        name: "P3",
+        what: "credits, payments, single events ÷ bare drain".to_owned(),
+        unit: "events/s",
+        pairs,
+        goal: Goal::AtLeast(0.6),
+    }])
+}
+
+/// Registers the users, then drains a backlog of payments of a cent each; events a second.
+pub async fn ours(bench: &mut Bench<'_>) -> anyhow::Result<f64> {
+    let ground = &bench.ground;
+    let database = ground.database("bench_credits").await?;
+    ground.empty().await?;
+    database
+        .store
+        .run(
+            "INSERT INTO programme (domain_id, name, credit_minor, target_minor, reward_percent_e4, ctime_us) \
+             VALUES (1, 'Default', 1000, 10000, 50000, 0)",
+            None,
+            Vec::new(),
+        )
+        .await?;
+    let signups = Backlog { kind: EventType::Signup, events: USERS, grouped: 100, names: USERS };
+    signups.publish(ground).await?;
+    let registering = ground.start("credits", &database, &[])?;
+    database.reaches("SELECT COUNT(*) AS n FROM account", USERS as i64, &mut []).await?;
+    registering.stop().await?;
+    let events = bench.given.events;
+    let payments = Backlog { kind: EventType::Payment, events, grouped: 1, names: USERS };
+    payments.publish(ground).await?;
+    database.store.run("CHECKPOINT", None, Vec::new()).await?;
+    let began = Instant::now();
+    let mut programs = [ground.start("credits", &database, &[])?];
+    database.reaches(TOTALS, events as i64, &mut programs).await?;
+    let rate = events as f64 / began.elapsed().as_secs_f64();
+    let [program] = programs;
+    bench.note_memory("credits", &program)?;
+    program.stop().await?;
+    let rows = database.number("SELECT COUNT(*) AS n FROM payment").await?;
+    ensure!(rows == events as i64, "{rows} payments instead of {events}");
+    bench.ground.is_settled(&[CREDITS]).await?;
+    bench.ground.drop_database(&database.name).await?;
+    Ok(rate)
+}

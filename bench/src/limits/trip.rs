@@ -1,0 +1,90 @@
+//! A bare round trip: publish at a fixed rate with confirms, consume, compare clocks.
+use anyhow::Context as _;
+use clap::Args;
+use futures_util::StreamExt as _;
+use lapin::{
+    BasicProperties, Connection, ConnectionProperties,
+    options::{
+        BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
+        ConfirmSelectOptions,
+    },
+    types::FieldTable,
+};
+use referral::clock::Clock;
+
+use crate::load::{percentile, ticks};
+
+/// See the module.
+#[derive(Args)]
+pub struct Trip {
+    /// The broker.
+    #[arg(long)]
+    amqp: String,
+    /// The queue.
+    #[arg(long)]
+    queue: String,
+    /// Messages a second.
+    #[arg(long)]
+    rate: usize,
+    /// For so long.
+    #[arg(long)]
+    seconds: u64,
+}
+
+impl Trip {
+    /// Prints the 99th percentile in milliseconds.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let connection = Connection::connect(&self.amqp, ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        channel.basic_qos(1_000, BasicQosOptions::default()).await?;
+        let (queue, tag) = (self.queue.as_str().into(), "".into());
+        let options = BasicConsumeOptions::default();
+        let mut consumer =
+            channel.basic_consume(queue, tag, options, FieldTable::default()).await?;
+        let count = self.rate * self.seconds as usize;
+        let publishing = tokio::spawn(publish(connection, self.queue, self.rate, count));
+        let mut took = Vec::with_capacity(count);
+        while took.len() < count {
+            let delivery = consumer.next().await.context("the consumer ended")??;
+            let sent: i64 = std::str::from_utf8(&delivery.data)?.trim().parse()?;
+            took.push((Clock::system().now().0 - sent) as f64 / 1e3);
+            delivery.ack(BasicAckOptions::default()).await?;
+        }
+        publishing.await??;
+        println!("{}", percentile(&mut took, 0.99));
+        Ok(())
+    }
+}
+
+async fn publish(
+    connection: Connection,
+    queue: String,
+    rate: usize,
+    count: usize,
+) -> anyhow::Result<()> {
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    let mut ticks = ticks(rate, count);
+    let mut confirms = tokio::task::JoinSet::new();
+    while let Some(number) = ticks.next().await {
+        for _ in 0..number {
+            // As long as an event.
+            let body = format!("{:>300}", Clock::system().now().0);
+            let properties = BasicProperties::default().with_delivery_mode(2);
+            let confirm = channel
+                .basic_publish(
+                    "".into(),
+                    queue.as_str().into(),
+                    BasicPublishOptions::default(),
+                    body.as_bytes(),
+                    properties,
+                )
+                .await?;
+            confirms.spawn(confirm);
+        }
+    }
+    while let Some(confirm) = confirms.join_next().await {
+        confirm??;
+    }
+    Ok(())
+}
