@@ -54,7 +54,7 @@ count_click = insert(daily).on_conflict_do_update(
 def record_click(event):
     data = event["data"]
     time = datetime.fromisoformat(event["time"])
-    key = {"domain": event["domain"], "code": data["code"]}
+    key = {"domain": event.get("domain", "default"), "code": data["code"]}
     row = key | {
         "source": event["source"],
         "event_id": event["id"],

@@ -33,7 +33,7 @@ class Click(BaseModel):
 class Event(BaseModel):
     source: str
     id: str
-    domain: str
+    domain: str = "default"
     time: AwareDatetime
     data: Click
 

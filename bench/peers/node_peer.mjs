@@ -26,7 +26,7 @@ pool.on('error', console.error);
 pool.on('connect', (client) => client.on('error', console.error));
 await pool.query(readFileSync(new URL('schema.sql', import.meta.url), 'utf8'));
 
-async function recordClick({ source, id, domain, time, data }) {
+async function recordClick({ source, id, domain = "default", time, data }) {
   const client = await pool.connect();
   try {
     await client.query('BEGIN');
