@@ -30,10 +30,10 @@ if wanted P10; then
     place+=(--peers "$state/peers")
 fi
 
-trap '"$here/services.sh" down "$state/services" --purge' EXIT
-"$here/services.sh" up "$state/services" rabbitmq postgres 9>&-
+trap '"$here/services.sh" down --purge "$state"' EXIT
+"$here/services.sh" up "$state" rabbitmq postgres 9>&-
 # shellcheck source=/dev/null
-. "$state/services/env"
+. "$state/env"
 place+=(--amqp "$AMQP_URL" --postgres "$POSTGRES_URL")
 
 arguments=()
