@@ -3,7 +3,10 @@
 //! Owns what is held unacknowledged. Refuses to repair itself: after [`Lost`] the session is dropped,
 //! and with it everything held, which the broker delivers again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
@@ -42,8 +45,8 @@ impl From<lapin::Error> for Lost {
 /// One connection, one channel, one consumer of one queue. Dropping it drops everything held.
 pub struct Session {
     consumer: Consumer,
-    /// Cancelled; what it had been given before comes first.
-    retired: Option<Consumer>,
+    /// Cancelled, the oldest first; what they had been given before comes first.
+    retired: VecDeque<Consumer>,
     // `None` only after `close`.
     link: Option<Link>,
     streak: Streak,
@@ -71,7 +74,7 @@ impl Session {
     ) -> Result<Self, Failure> {
         Ok(Self {
             consumer: consume(&link, queue, prefetch).await?,
-            retired: None,
+            retired: VecDeque::new(),
             link: Some(link),
             streak,
             born: Instant::now(),
@@ -85,11 +88,11 @@ impl Session {
         if self.stopped {
             return Err(Lost::Stopped);
         }
-        if let Some(retired) = &mut self.retired {
+        while let Some(retired) = self.retired.front_mut() {
             if let Some(arrived) = retired.next().await {
                 return self.taken(Some(arrived));
             }
-            self.retired = None;
+            self.retired.pop_front();
         }
         let arrived = self.consumer.next().await;
         self.taken(arrived)
@@ -109,17 +112,14 @@ impl Session {
     /// From now on so many messages are handed over ahead. AMQP fixes the number when a consumer
     /// begins, so another one begins; what the old one had been given comes first, in the queue's order.
     pub async fn refill(&mut self, prefetch: u16) -> Result<(), Lost> {
-        let Some(link) = self.link.as_ref().filter(|_| !self.stopped && self.retired.is_none())
-        else {
-            return Ok(());
-        };
+        let Some(link) = self.link.as_ref().filter(|_| !self.stopped) else { return Ok(()) };
         let tag = self.consumer.tag();
         let begun = async {
             link.channel.basic_cancel(tag, BasicCancelOptions::default()).await?;
             consume(link, self.consumer.queue().as_str(), prefetch).await
         };
         let consumer = begun.await.map_err(|error| self.note(error.into()))?;
-        self.retired = Some(std::mem::replace(&mut self.consumer, consumer));
+        self.retired.push_back(std::mem::replace(&mut self.consumer, consumer));
         Ok(())
     }
 

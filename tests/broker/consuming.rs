@@ -86,6 +86,23 @@ async fn a_refilled_session_goes_on_in_order_and_settles_as_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_may_be_refilled_before_it_has_given_what_it_had() {
+    let site = filled(12).await;
+    let mut session = site.consume(CREDITS, 4).await;
+    let mut taken = take(&mut session, 1).await;
+    for prefetch in [3, 2] {
+        session.refill(prefetch).await.expect("the session lasts");
+    }
+    taken.extend(take(&mut session, 8).await);
+    nothing_more(&mut session).await;
+    session.ack_through(taken[8].tag).await.expect("written");
+    taken.extend(take(&mut session, 2).await);
+    nothing_more(&mut session).await;
+    let first: Vec<String> = (0..11).map(|n| n.to_string()).collect();
+    assert_eq!(ids(&taken), first, "in order, and the last number holds");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_wait_loses_nothing() {
     let site = filled(0).await;
     let mut session = site.consume(CREDITS, 100).await;
