@@ -60,7 +60,8 @@ impl Backlog {
         published
     }
 
-    fn messages(&self, numbers: std::ops::Range<usize>) -> Vec<Outgoing> {
+    /// The messages of some of its events.
+    pub fn messages(&self, numbers: std::ops::Range<usize>) -> Vec<Outgoing> {
         let numbers: Vec<usize> = numbers.collect();
         let messages = numbers.chunks(self.grouped).map(|numbers| {
             let events: Vec<String> = numbers.iter().map(|n| self.event(*n)).collect();

@@ -105,22 +105,12 @@ pub async fn into(bench: &mut Bench<'_>, run: &Run, database: &Database) -> anyh
     let events = run.backlog.events as i64;
     let counted = database.number(CLICKS).await? + events;
     let rows = database.number(ROWS).await? + events;
-    database.store.run("CHECKPOINT", None, Vec::new()).await?;
-    let began = Instant::now();
-    let start = |_| ground.start("daily-records", database, &run.settings);
-    let mut programs = (0..run.instances).map(start).collect::<anyhow::Result<Vec<_>>>()?;
-    database.reaches(CLICKS, counted, &mut programs).await?;
-    let rate = run.backlog.events as f64 / began.elapsed().as_secs_f64();
-    for program in &programs {
-        bench.note_memory("daily-records", program)?;
-    }
-    for program in programs {
-        program.stop().await?;
-    }
+    let (settings, state) = (&run.settings, (CLICKS, counted));
+    let seconds = bench.time("daily-records", run.instances, settings, database, state).await?;
     let stored = database.number(ROWS).await?;
     ensure!(stored == rows, "{stored} rows instead of {rows}");
     bench.ground.is_settled(&[DAILY_RECORDS]).await?;
-    Ok(rate)
+    Ok(run.backlog.events as f64 / seconds)
 }
 
 /// The bare drain of a backlog of clicks; events a second.

@@ -7,12 +7,7 @@ use super::{
     daily::{self, Run},
     webhook,
 };
-use crate::{
-    Goals, Growth,
-    ground::Ground,
-    program::{Program, own_file},
-    table::median,
-};
+use crate::{Goals, Growth, ground::Ground, table::median};
 
 /// What grows.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -94,7 +89,11 @@ async fn measure(bench: &mut Bench<'_>, growth: &Growth, point: usize) -> anyhow
             bench.ground.drop_database(&name).await?;
             return Ok(rate);
         }
-        What::Receivers => return receivers(bench, point, growth.events).await,
+        What::Receivers => {
+            // As long a run, however slow they are.
+            let count = growth.events / 10 / (1 + point / 5);
+            return webhook::send(bench, count, point).await;
+        }
         What::Codes => run.backlog.names = point,
         What::Instances => {
             (run.instances, run.backlog.grouped) = (point, 100);
@@ -104,19 +103,4 @@ async fn measure(bench: &mut Bench<'_>, growth: &Growth, point: usize) -> anyhow
         What::Prefetch => run.settings = vec![("PREFETCH", point.to_string())],
     }
     daily::ours(bench, &run).await
-}
-
-async fn receivers(bench: &mut Bench<'_>, ms: usize, events: usize) -> anyhow::Result<f64> {
-    let pause = ms.to_string();
-    let arguments = ["limit", "sink", "--pause-ms", &pause];
-    let (sink, address) = Program::start_and_hear(&own_file()?, &arguments).await?;
-    // As long a run, however slow they are.
-    let count = events / 10 / (1 + ms / 5);
-    let database = bench.ground.database("bench_receivers").await?;
-    bench.ground.empty().await?;
-    webhook::insert(&database, count).await?;
-    let rate = webhook::send(bench, &database, count, &address, webhook::CONCURRENCY).await?;
-    bench.ground.drop_database(&database.name).await?;
-    sink.stop().await?;
-    Ok(rate)
 }

@@ -2,12 +2,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use referral::{
-    broker::{Outgoing, envelope::SINGLE, topology::DAILY_RECORDS},
-    clock::Clock,
-    domain::EventType,
-    store::Param,
-};
+use referral::{broker::topology::DAILY_RECORDS, clock::Clock, store::Param};
 
 use super::{Bench, daily, pairs};
 use crate::{
@@ -61,10 +56,9 @@ async fn publish(ground: &Ground, rate: usize, count: usize) -> anyhow::Result<(
     let (mut ticks, mut number) = (ticks(rate, count), 0);
     let mut confirms = tokio::task::JoinSet::new();
     while let Some(now) = ticks.next().await {
-        let events = number..number + now;
+        let (messages, publisher) =
+            (backlog.messages(number..number + now), ground.publisher.clone());
         number += now;
-        let message = |n| Outgoing::event(EventType::Click.routing_key(), SINGLE, backlog.event(n));
-        let (messages, publisher) = (events.map(message).collect(), ground.publisher.clone());
         confirms.spawn(async move { publisher.publish_all(messages).await });
     }
     for result in confirms.join_all().await.into_iter().flatten() {

@@ -8,11 +8,13 @@ mod payments;
 mod peers;
 mod webhook;
 
+use std::time::Instant;
+
 use anyhow::ensure;
 
 use crate::{
     Goals,
-    ground::Ground,
+    ground::{Database, Ground},
     program::Program,
     table::{Goal, HEAD, Line},
 };
@@ -40,6 +42,29 @@ impl Bench<'_> {
             None => self.memory.push((name.to_owned(), mib)),
         }
         Ok(())
+    }
+
+    /// Starts so many of a program, waits for the state `(query, value)` and stops them; how many seconds
+    /// there were from the start to the state.
+    async fn time(
+        &mut self,
+        program: &str,
+        instances: usize,
+        settings: &[(&str, String)],
+        database: &Database,
+        (query, wanted): (&str, i64),
+    ) -> anyhow::Result<f64> {
+        database.store.run("CHECKPOINT", None, Vec::new()).await?;
+        let began = Instant::now();
+        let start = |_| self.ground.start(program, database, settings);
+        let mut programs = (0..instances).map(start).collect::<anyhow::Result<Vec<_>>>()?;
+        database.reaches(query, wanted, &mut programs).await?;
+        let seconds = began.elapsed().as_secs_f64();
+        for running in programs {
+            self.note_memory(program, &running)?;
+            running.stop().await?;
+        }
+        Ok(seconds)
     }
 
     fn memory_lines(&self) -> Vec<Line> {

@@ -1,6 +1,4 @@
 //! credits: P3, payments of users who have registered and were referred, beside the bare drain.
-use std::time::Instant;
-
 use anyhow::ensure;
 use referral::{broker::topology::CREDITS, domain::EventType};
 
@@ -49,17 +47,11 @@ pub async fn ours(bench: &mut Bench<'_>) -> anyhow::Result<f64> {
     let events = bench.given.events;
     let payments = Backlog { kind: EventType::Payment, events, grouped: 1, names: USERS };
     payments.publish(ground).await?;
-    database.store.run("CHECKPOINT", None, Vec::new()).await?;
-    let began = Instant::now();
-    let mut programs = [ground.start("credits", &database, &[])?];
-    database.reaches(TOTALS, events as i64, &mut programs).await?;
-    let rate = events as f64 / began.elapsed().as_secs_f64();
-    let [program] = programs;
-    bench.note_memory("credits", &program)?;
-    program.stop().await?;
+    let state = (TOTALS, events as i64);
+    let seconds = bench.time("credits", 1, &[], &database, state).await?;
     let rows = database.number("SELECT COUNT(*) AS n FROM payment").await?;
     ensure!(rows == events as i64, "{rows} payments instead of {events}");
     bench.ground.is_settled(&[CREDITS]).await?;
     bench.ground.drop_database(&database.name).await?;
-    Ok(rate)
+    Ok(events as f64 / seconds)
 }

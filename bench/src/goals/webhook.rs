@@ -1,6 +1,4 @@
 //! billing: P6, signed deliveries with a durable outcome beside a bare reqwest loop to the same sink.
-use std::time::Instant;
-
 use anyhow::ensure;
 use referral::{
     clock::Clock,
@@ -18,7 +16,7 @@ use crate::{
 /// One delivery for so many events of P1's backlog makes as long a run.
 const EVENTS_A_DELIVERY: usize = 10;
 /// Calls in flight.
-pub const CONCURRENCY: usize = 64;
+const CONCURRENCY: usize = 64;
 const DELIVERED: &str = "SELECT COUNT(*) AS n FROM delivery WHERE state = 'delivered'";
 
 /// P6.
@@ -35,43 +33,30 @@ pub async fn deliveries(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
 
 /// Sends a backlog of deliveries; calls a second.
 pub async fn ours(bench: &mut Bench<'_>) -> anyhow::Result<f64> {
-    let (sink, address) = Program::start_and_hear(&own_file()?, &["limit", "sink"]).await?;
-    let count = bench.given.events / EVENTS_A_DELIVERY;
+    send(bench, bench.given.events / EVENTS_A_DELIVERY, 0).await
+}
+
+/// Sends so many deliveries to a receiver that takes so long to answer; calls a second.
+pub async fn send(bench: &mut Bench<'_>, count: usize, pause_ms: usize) -> anyhow::Result<f64> {
+    let arguments = ["limit", "sink", "--pause-ms", &pause_ms.to_string()];
+    let (sink, address) = Program::start_and_hear(&own_file()?, &arguments).await?;
     let database = bench.ground.database("bench_billing").await?;
     bench.ground.empty().await?;
     insert(&database, count).await?;
-    let rate = send(bench, &database, count, &address, CONCURRENCY).await?;
-    bench.ground.drop_database(&database.name).await?;
-    sink.stop().await?;
-    Ok(rate)
-}
-
-/// The same to any receiver, from deliveries that are there.
-pub async fn send(
-    bench: &mut Bench<'_>,
-    database: &Database,
-    count: usize,
-    address: &str,
-    concurrency: usize,
-) -> anyhow::Result<f64> {
     let settings = [
         ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", format!("http://{address}/credit")),
         ("WEBHOOK_SECRETS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()),
-        ("BILLING_CONCURRENCY", concurrency.to_string()),
+        ("BILLING_CONCURRENCY", CONCURRENCY.to_string()),
     ];
     // As the server does by itself some time after so many new rows.
     database.store.run("VACUUM ANALYZE delivery", None, Vec::new()).await?;
-    database.store.run("CHECKPOINT", None, Vec::new()).await?;
-    let began = Instant::now();
-    let mut programs = [bench.ground.start("billing", database, &settings)?];
-    database.reaches(DELIVERED, count as i64, &mut programs).await?;
-    let rate = count as f64 / began.elapsed().as_secs_f64();
-    let [program] = programs;
-    bench.note_memory("billing", &program)?;
-    program.stop().await?;
+    let state = (DELIVERED, count as i64);
+    let seconds = bench.time("billing", 1, &settings, &database, state).await?;
     let attempts = database.number("SELECT COUNT(*) AS n FROM attempt").await?;
     ensure!(attempts == count as i64, "{attempts} attempts of {count} deliveries");
-    Ok(rate)
+    bench.ground.drop_database(&database.name).await?;
+    sink.stop().await?;
+    Ok(count as f64 / seconds)
 }
 
 async fn bare(bench: &Bench<'_>) -> anyhow::Result<f64> {
@@ -84,7 +69,7 @@ async fn bare(bench: &Bench<'_>) -> anyhow::Result<f64> {
 }
 
 /// Makes so many deliveries that are due.
-pub async fn insert(database: &Database, count: usize) -> anyhow::Result<()> {
+async fn insert(database: &Database, count: usize) -> anyhow::Result<()> {
     const COLUMNS: &[(&str, Kind)] = &[("id", Kind::Text), ("created_us", Kind::Int)];
     const INSERT: &str = "
         INSERT INTO delivery (id, entry_id, domain_id, user_hash, kind, amount_minor, currency,
