@@ -25,7 +25,6 @@ pub(super) fn insert(table: &str, rows: &Rows) -> Result<(String, PgArguments), 
     let mut sql = format!("INSERT INTO {table} ({}) SELECT ", names.join(", "));
     let mut values = PgArguments::default();
     for (place, (_, kind)) in rows.columns().iter().enumerate() {
-        let column = Column { rows, place, kind: *kind };
         let (comma, number) = (if place == 0 { "" } else { ", " }, place + 1);
         let name = if *kind == Kind::Text { "text" } else { "bigint" };
         if let Some(same) = rows.constant(place) {
@@ -38,7 +37,7 @@ pub(super) fn insert(table: &str, rows: &Rows) -> Result<(String, PgArguments), 
             }
         } else {
             let _ = write!(sql, "{comma}unnest(${number}::{name}[])");
-            values.add(column)?;
+            values.add(Column { rows, place })?;
         }
     }
     Ok((sql, values))
@@ -48,7 +47,6 @@ pub(super) fn insert(table: &str, rows: &Rows) -> Result<(String, PgArguments), 
 struct Column<'a> {
     rows: &'a Rows,
     place: usize,
-    kind: Kind,
 }
 
 impl Type<Postgres> for Column<'_> {
@@ -59,12 +57,12 @@ impl Type<Postgres> for Column<'_> {
 
 impl Encode<'_, Postgres> for Column<'_> {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        write_array(self.rows, self.place, self.kind, buffer);
+        write_array(self.rows, self.place, buffer);
         Ok(IsNull::No)
     }
 
     fn produces(&self) -> Option<PgTypeInfo> {
-        Some(match self.kind {
+        Some(match self.rows.kind(self.place) {
             Kind::Text => <[&str] as Type<Postgres>>::type_info(),
             Kind::Int => <[i64] as Type<Postgres>>::type_info(),
         })
@@ -72,8 +70,8 @@ impl Encode<'_, Postgres> for Column<'_> {
 }
 
 /// One dimension, nulls allowed, counted from 1.
-fn write_array(rows: &Rows, place: usize, kind: Kind, buffer: &mut Vec<u8>) {
-    let element = if kind == Kind::Text { TEXT } else { INT8 };
+fn write_array(rows: &Rows, place: usize, buffer: &mut Vec<u8>) {
+    let element = if rows.kind(place) == Kind::Text { TEXT } else { INT8 };
     for word in [1, 1, element as i32, rows.len() as i32, 1] {
         buffer.extend_from_slice(&word.to_be_bytes());
     }
@@ -115,7 +113,7 @@ mod tests {
     #[test]
     fn an_array_is_written_as_postgres_reads_it() {
         let mut written = Vec::new();
-        write_array(&rows(), 0, Kind::Text, &mut written);
+        write_array(&rows(), 0, &mut written);
         let head = [0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 25, 0, 0, 0, 2, 0, 0, 0, 1];
         let elements = [0, 0, 0, 2, 0xc3, 0xa4, 0xff, 0xff, 0xff, 0xff];
         assert_eq!(written, [&head[..], &elements[..]].concat());

@@ -48,8 +48,13 @@ impl From<DbErr> for StoreError {
     }
 }
 
-/// The same of the library beneath.
-pub(super) fn from_sqlx(error: &SqlxError) -> StoreError {
+impl From<SqlxError> for StoreError {
+    fn from(error: SqlxError) -> Self {
+        from_sqlx(&error)
+    }
+}
+
+fn from_sqlx(error: &SqlxError) -> StoreError {
     let text = error.to_string();
     match error {
         SqlxError::Io(_)

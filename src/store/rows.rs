@@ -148,6 +148,11 @@ impl Rows {
         }
     }
 
+    /// A column's type.
+    pub(super) fn kind(&self, place: usize) -> Kind {
+        self.columns[place].1
+    }
+
     /// A column's values.
     pub(super) fn column(&self, place: usize) -> impl Iterator<Item = Seen<'_>> {
         let cells = self.cells.iter().skip(place).step_by(self.columns.len());

@@ -10,7 +10,7 @@ use sea_query_sqlx::SqlxValues;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, query::Query};
 use tokio::sync::Mutex;
 
-use super::{Rows, StoreError, arrays, error::from_sqlx};
+use super::{Rows, StoreError, arrays};
 
 /// After a batch that met a stored key, so many are inserted with a look at each key: where some events
 /// come twice, more will.
@@ -45,16 +45,14 @@ impl Transaction {
     /// Begins one on PostgreSQL that sees what others have committed.
     pub async fn postgres(pool: &PgPool) -> Result<Self, StoreError> {
         let begun = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await;
-        Ok(Self::Postgres(Mutex::new(begun.map_err(|error| from_sqlx(&error))?)))
+        Ok(Self::Postgres(Mutex::new(begun?)))
     }
 
     /// Makes it so.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Orm(transaction) => Ok(transaction.commit().await?),
-            Self::Postgres(transaction) => {
-                transaction.into_inner().commit().await.map_err(|error| from_sqlx(&error))
-            }
+            Self::Postgres(transaction) => Ok(transaction.into_inner().commit().await?),
         }
     }
 
@@ -62,9 +60,7 @@ impl Transaction {
     pub async fn rollback(self) -> Result<(), StoreError> {
         match self {
             Self::Orm(transaction) => Ok(transaction.rollback().await?),
-            Self::Postgres(transaction) => {
-                transaction.into_inner().rollback().await.map_err(|error| from_sqlx(&error))
-            }
+            Self::Postgres(transaction) => Ok(transaction.into_inner().rollback().await?),
         }
     }
 
@@ -82,12 +78,12 @@ impl Transaction {
             sqlx::raw_sql("SAVEPOINT inserted").execute(&mut **transaction).await?;
             sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut **transaction).await
         };
-        match inserted.await.map_err(|error| from_sqlx(&error)) {
+        match inserted.await.map_err(StoreError::from) {
             Ok(_) => Ok(true),
             Err(StoreError::Taken(_)) => {
                 care.take();
                 let undo = sqlx::raw_sql("ROLLBACK TO SAVEPOINT inserted");
-                undo.execute(&mut **transaction).await.map_err(|error| from_sqlx(&error))?;
+                undo.execute(&mut **transaction).await?;
                 Ok(false)
             }
             Err(error) => Err(error),

@@ -2,9 +2,8 @@
 //!
 //! A batch ends when it is full, when nothing waits, or before a message that has to be tried in
 //! smaller company. Batches keep the queue's order, so one ack settles all up to its last tag.
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::{
@@ -32,17 +31,6 @@ pub struct Batch {
     pub last_tag: u64,
     /// One message that has to be tried alone, event by event.
     pub alone: bool,
-}
-
-impl Batch {
-    /// Frees the bodies of all messages but these.
-    pub fn keep_bodies(&mut self, of: &HashSet<usize>) {
-        for (number, held) in self.held.iter_mut().enumerate() {
-            if !of.contains(&number) {
-                held.message.body = Bytes::new();
-            }
-        }
-    }
 }
 
 /// See the module.

@@ -261,8 +261,6 @@ async fn apply<W: Worker>(
 ) -> Result<settle::Outbox, End> {
     let references = hold(tools, || check::look_up(&tools.store, &batch)).await?;
     let checked = check::sort::<W>(&mut batch, &references);
-    // Only what is parked is needed as it came.
-    batch.keep_bodies(&checked.bad.iter().map(|bad| bad.message).collect());
     let wanted = checked.wanted();
     crash_when_marked(&checked.events);
     let begun = Instant::now();
