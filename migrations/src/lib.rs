@@ -15,6 +15,7 @@ mod m20261126_000006_sites;
 mod m20261126_000007_letters;
 mod m20261126_000008_circuits;
 mod m20261126_000009_room;
+mod m20261126_000010_clicks_of_code;
 mod sql;
 
 /// All migrations, in order.
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000007_letters::Migration),
             Box::new(m20261126_000008_circuits::Migration),
             Box::new(m20261126_000009_room::Migration),
+            Box::new(m20261126_000010_clicks_of_code::Migration),
         ]
     }
 }

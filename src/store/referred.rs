@@ -94,7 +94,8 @@ pub async fn follows(
         k.query_string AS query_string FROM click k JOIN domain d ON d.id = k.domain_id \
         WHERE k.code = {?} AND k.domain_id = {?} AND k.bot = 0 \
         AND (d.pruned_us IS NULL OR k.time_us >= d.pruned_us) \
-        AND k.id > {?} AND k.time_us >= {?} AND k.time_us < {?} ORDER BY k.id LIMIT {?}";
+        AND {after k.id} AND k.time_us >= {?} AND k.time_us < {?} \
+        ORDER BY {in order of k.id} LIMIT {?}";
     let mut found = Vec::new();
     // One code at a time, so that each is read along its index and no further than the page.
     for code in codes {
