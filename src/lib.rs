@@ -21,6 +21,7 @@ pub mod clock;
 pub mod commands;
 pub mod credentials;
 pub mod domain;
+pub mod failpoint;
 pub mod ingress;
 pub mod lifecycle;
 pub mod metrics;

@@ -32,7 +32,7 @@ on_every_database!(
 );
 
 /// The worker, which tries again soon.
-fn mail(bed: &Bed, smtp_url: &str) -> Plan {
+pub fn mail(bed: &Bed, smtp_url: &str) -> Plan {
     idle(bed).set("SMTP_URL", smtp_url).set("MAIL_FROM", FROM).set("PUBLIC_URL", PUBLIC_URL)
 }
 
@@ -43,7 +43,7 @@ fn idle(bed: &Bed) -> Plan {
 
 /// A site as the ingress registers it, and a letter to its administrator in the same transaction; the
 /// letter's id.
-async fn post(bed: &Bed, kind: LetterKind, host: &str, email: &str) -> String {
+pub async fn post(bed: &Bed, kind: LetterKind, host: &str, email: &str) -> String {
     const INSERT: &str = "INSERT INTO site (host, domain_id, partner_id, email, email_key, \
         password_hash, password_version, tariff_id, paid_forever, ctime_us) \
         VALUES ({?}, 1, 1, {?}, {?}, '', 1, 1, 0, 0)";
@@ -78,7 +78,7 @@ async fn statuses(bed: &Bed, id: &str) -> Vec<i64> {
 }
 
 /// Waits until all these letters are in this state.
-async fn become_(bed: &Bed, ids: &[String], state: &str) {
+pub async fn become_(bed: &Bed, ids: &[String], state: &str) {
     for id in ids {
         eventually(&format!("{id} is {state}"), PATIENCE, async || {
             let row = row(bed, id).await;

@@ -21,7 +21,7 @@ on_every_database!(
 
 const PARTNER_EMAIL: &str = "alice@example.com";
 /// A month of the shipped catalogue's first tariff, and what it costs.
-const PRODUCT: i64 = 11;
+pub const PRODUCT: i64 = 11;
 const PRICE_MINOR: i64 = 600;
 
 /// Where a call that registers and pays may be killed, and whether it is committed by then.
@@ -41,7 +41,7 @@ pub async fn partner(bed: &Bed) -> String {
 }
 
 /// One call; an error where the ingress did not answer it.
-async fn call(ingress: &Program, form: &str) -> Result<Value, String> {
+pub async fn call(ingress: &Program, form: &str) -> Result<Value, String> {
     answer(request(ingress, form)).await
 }
 

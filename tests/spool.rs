@@ -15,11 +15,13 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::harness::{
-    Bed, Database, Ingress, PATIENCE, Program, bed::run, bed::run_on, eventually,
+    Bed, Database, Ingress, PATIENCE, Plan, Program, bed::run, bed::run_on, eventually,
     services::Services,
 };
 
 const CODE: &str = "b4b9e071006f409d8e6d";
+/// The link that is followed.
+const LINK: &str = "/ref/b4b9e071006f409d8e6d/?cur_from=A&cur_to=B";
 /// Clicks while the broker is away.
 const CLICKS: usize = 10_000;
 /// Clicks by which the two rates are told.
@@ -32,30 +34,35 @@ const BACK: Duration = Duration::from_secs(120);
 
 /// Clicks that were answered, by their ids, and how many were tried.
 #[derive(Default)]
-struct Seen {
+pub struct Seen {
     answered: Mutex<BTreeSet<String>>,
     tried: AtomicUsize,
 }
 
 /// Those who follow the link, over connections that they keep.
-struct Visitors {
+pub struct Visitors {
     client: reqwest::Client,
     url: String,
 }
 
 /// An ingress with a registered code, and its visitors.
-async fn link(bed: &Bed, click_confirm: &str) -> (Ingress, Visitors) {
+pub async fn link(bed: &Bed, click_confirm: &str) -> (Ingress, Visitors) {
     let plan = bed.plan("ingress").set("CLICK_CONFIRM", click_confirm);
     let ingress = Ingress::of(bed, bed.start_planned(plan).await).await;
     let path = format!("/v1/referral/{CODE}");
     assert_eq!(ingress.put(&path, json!({"email": "a@example.com"})).await.0, 201);
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
     let client = client.redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let url = ingress.program.url(&format!("/ref/{CODE}/?cur_from=A&cur_to=B"));
+    let url = ingress.program.url(LINK);
     (ingress, Visitors { client, url })
 }
 
 impl Visitors {
+    /// From now on they follow the link at the ingress of this plan.
+    pub fn follow(&mut self, ingress: &Plan) {
+        self.url = ingress.url(LINK);
+    }
+
     /// One visitor who never gives up; the answer names the click. Any refusal is a failure.
     async fn visit(&self, seen: &Seen) {
         loop {
@@ -75,7 +82,7 @@ impl Visitors {
     }
 
     /// So many clicks by several visitors at once; clicks a second.
-    async fn visits(&self, seen: &Seen, clicks: usize) -> f64 {
+    pub async fn visits(&self, seen: &Seen, clicks: usize) -> f64 {
         let (began, left) = (Instant::now(), AtomicUsize::new(clicks));
         join_all((0..VISITORS).map(|_| async {
             while left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
@@ -88,7 +95,7 @@ impl Visitors {
 }
 
 /// Everything answered is on the daily record, exactly once, and the spool is empty.
-async fn ends_well(bed: &Bed, mut ingress: Ingress, workers: Vec<Program>, seen: &Seen) {
+pub async fn ends_well(bed: &Bed, mut ingress: Ingress, workers: Vec<Program>, seen: &Seen) {
     ingress.spool_is_empty(BACK).await;
     ingress.program.stop().await;
     bed.drain(workers).await;

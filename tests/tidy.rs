@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 const LINES_MAX: usize = 400;
 
 /// Every `.rs` file of the house: its path from the root, and its text.
-fn files() -> Vec<(String, String)> {
+pub fn files() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     for room in ["src", "workers", "migrations", "tests", "bench", "fuzz"] {

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Broker, Outgoing, dispatch};
+use crate::failpoint::{self, Struck};
 
 /// How many publishes may wait to be taken up by the task; further callers wait for room.
 pub(super) const QUEUED_MOST: usize = 1_024;
@@ -50,6 +51,12 @@ pub enum PublishError {
     /// The body is over `MAX_MESSAGE`, or a property is longer than AMQP carries: a repeat fails too.
     #[error("the message is larger than allowed")]
     TooLarge,
+}
+
+impl From<Struck> for PublishError {
+    fn from(struck: Struck) -> Self {
+        Self::Unavailable(struck.to_string())
+    }
 }
 
 /// What the task is asked to do.
@@ -203,6 +210,7 @@ impl Publisher {
         if !message.fits(self.max_message) {
             return Err(PublishError::TooLarge);
         }
+        failpoint::reach("broker::before-publish")?;
         let (answer, answered) = oneshot::channel();
         let command = Command { message, answer };
         match timeout_at(deadline, self.commands.send(command)).await {
@@ -230,7 +238,8 @@ type Submitted = Result<oneshot::Receiver<Result<(), PublishError>>, PublishErro
 
 async fn settled(submitted: Submitted, deadline: Instant) -> Result<(), PublishError> {
     match timeout_at(deadline, submitted?).await {
-        Ok(Ok(result)) => result,
+        // As when the connection is lost before the confirm comes.
+        Ok(Ok(result)) => result.and_then(|()| Ok(failpoint::reach("broker::before-confirm")?)),
         Ok(Err(_)) => Err(shut_down()),
         Err(_) => Err(PublishError::TimedOut),
     }

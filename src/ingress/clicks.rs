@@ -28,7 +28,11 @@ impl Clicks {
     /// Keeps a click; an error says that it is not, or not known to be, kept.
     pub async fn keep(&self, draft: &Draft) -> Result<(), Refusal> {
         if self.spool.broker_is_away() {
-            return Ok(self.spool.keep(draft).await?);
+            return match self.spool.keep(draft).await {
+                // No room or no disk: it may be back, or was only slow once.
+                Err(not_kept) => self.groups.publish(draft).await.map_err(|_| not_kept.into()),
+                Ok(()) => Ok(()),
+            };
         }
         let mut publishing = pin!(self.groups.publish(draft));
         let failed = match timeout(self.confirm, &mut publishing).await {

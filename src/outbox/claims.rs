@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     domain::Micros,
+    failpoint,
     lifecycle::Context,
     store::{Store, StoreError},
 };
@@ -157,6 +158,9 @@ impl<C: Courier> Claiming<C> {
         let work = || claim(&**courier, &self.store, clock, which, lease_us);
         let claimed = self.store.again(work).await?;
         self.context.ready.set("database", true);
+        if !claimed.items.is_empty() {
+            failpoint::reach("outbox::after-claim")?;
+        }
         Ok(claimed)
     }
 
@@ -164,7 +168,6 @@ impl<C: Courier> Claiming<C> {
         if claim.items.is_empty() {
             return;
         }
-        (C::Item::OUTBOX.after_claim)();
         let token: Arc<str> = claim.token.into();
         for item in claim.items {
             if let Some(slot) = self.held.take(item.id(), &token) {

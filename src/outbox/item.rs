@@ -25,10 +25,6 @@ pub struct Outbox {
     /// Whether hints stay in the queue while there is no courier; else they are taken, as the row
     /// is enough.
     pub hints_wait: bool,
-    /// Where a test may kill the program: after a claim was committed, before any attempt.
-    pub after_claim: fn(),
-    /// Likewise: in the transaction of the outcomes, before its commit.
-    pub before_outcome_commit: fn(),
 }
 
 impl Outbox {

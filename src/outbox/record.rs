@@ -6,7 +6,10 @@
 use std::collections::HashSet;
 
 use super::{Outbox, Outcome, Verdict};
-use crate::store::{Param, Rows, Store, StoreError, Tx, rows::Kind};
+use crate::{
+    failpoint,
+    store::{Param, Rows, Store, StoreError, Tx, rows::Kind},
+};
 
 /// An outcome with the token that it counts under.
 #[derive(Debug)]
@@ -63,7 +66,7 @@ pub async fn record(
     let moved = tx.run(&move_rows, Some(&moves(entries)), Vec::new()).await?;
     if moved == entries.len() as u64 {
         tx.run(&insert, Some(&attempts(entries)), Vec::new()).await?;
-        commit(outbox, tx).await?;
+        commit(tx).await?;
         return Ok(HashSet::new());
     }
     // Rare: find out which, and begin anew with those that are ours.
@@ -77,12 +80,12 @@ pub async fn record(
         entries.iter().partition(|entry| ours.contains(&entry.outcome.item_id));
     tx.run(&move_rows, Some(&moves(kept.iter().copied())), Vec::new()).await?;
     tx.run(&insert, Some(&attempts(kept.iter().copied())), Vec::new()).await?;
-    commit(outbox, tx).await?;
+    commit(tx).await?;
     Ok(lost.iter().map(|entry| entry.outcome.item_id.clone()).collect())
 }
 
-async fn commit(outbox: &Outbox, tx: Tx) -> Result<(), StoreError> {
-    (outbox.before_outcome_commit)();
+async fn commit(tx: Tx) -> Result<(), StoreError> {
+    failpoint::reach("outbox::before-outcome-commit")?;
     tx.commit().await
 }
 

@@ -14,7 +14,10 @@ use super::{
     rows::Kind,
     transaction::{Care, Transaction},
 };
-use crate::domain::{EventKey, Micros};
+use crate::{
+    domain::{EventKey, Micros},
+    failpoint,
+};
 
 /// How long a statement waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -311,7 +314,9 @@ impl Tx {
 
     /// Makes it so.
     pub async fn commit(self) -> Result<(), StoreError> {
-        self.statements.connection.commit().await
+        self.statements.connection.commit().await?;
+        // As when the connection is lost before the answer comes: nobody knows.
+        Ok(failpoint::reach("store::after-commit")?)
     }
 
     /// Undoes it, and gives the connection back clean.

@@ -1,6 +1,8 @@
 //! What went wrong with the database, as the decision that follows from it.
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
+use crate::failpoint::Struck;
+
 /// An error of the database; its variants say what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -51,6 +53,12 @@ impl From<DbErr> for StoreError {
 impl From<SqlxError> for StoreError {
     fn from(error: SqlxError) -> Self {
         from_sqlx(&error)
+    }
+}
+
+impl From<Struck> for StoreError {
+    fn from(struck: Struck) -> Self {
+        Self::Unavailable(struck.to_string())
     }
 }
 

@@ -12,7 +12,10 @@ use super::{
     site_events::SiteEvent,
     sites::{self, Site},
 };
-use crate::domain::{Email, Host, Micros, Money};
+use crate::{
+    domain::{Email, Host, Micros, Money},
+    failpoint,
+};
 
 /// One call.
 pub struct Order<'a> {
@@ -117,7 +120,7 @@ pub async fn carry_out<E>(
                 error => error,
             })?;
             if done.is_ok() {
-                fail::fail_point!("sites::before-commit", |_| std::process::abort());
+                failpoint::reach("sites::before-commit")?;
                 tx.commit().await?;
             } else {
                 tx.rollback().await?;

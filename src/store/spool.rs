@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{Rows, Store, StoreError, StoreSettings, rows::Kind::Text};
+use crate::failpoint;
 
 /// What an event takes in the file beyond its own bytes: its id, its number, SQLite's headers.
 pub const ROW_BYTES: u64 = 64;
@@ -91,8 +92,9 @@ impl SpoolFile {
         for (id, event) in events {
             rows.push([id.into(), event.into()]);
         }
+        failpoint::reach("spool::before-keep")?;
         self.store.run(INSERT, Some(&rows), Vec::new()).await?;
-        Ok(())
+        Ok(failpoint::reach("spool::after-keep")?)
     }
 
     /// The oldest events, at most so many.
@@ -109,8 +111,9 @@ impl SpoolFile {
     /// Forgets the events with these numbers and all between them.
     pub async fn remove(&self, first: i64, last: i64) -> Result<(), StoreError> {
         const DELETE: &str = "DELETE FROM spooled WHERE number BETWEEN {?} AND {?}";
+        failpoint::reach("spool::before-remove")?;
         self.store.run(DELETE, None, vec![first.into(), last.into()]).await?;
-        Ok(())
+        Ok(failpoint::reach("spool::after-remove")?)
     }
 
     /// Counts what is there.

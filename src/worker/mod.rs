@@ -29,6 +29,7 @@ use crate::{
     broker::{Broker, BrokerError, Lost, Outgoing, Publisher, Session, connection::backoff},
     clock::Clock,
     domain::{Event, EventKey, EventType},
+    failpoint::{self, Struck},
     lifecycle::Context,
     settings::WorkerSettings,
     store::{Store, StoreError, reference::Domain},
@@ -113,6 +114,12 @@ impl From<Lost> for End {
     }
 }
 
+impl From<Struck> for End {
+    fn from(struck: Struck) -> Self {
+        Self::Again(struck.to_string())
+    }
+}
+
 /// Runs `worker` until it is told to stop.
 pub async fn run<W: Worker>(worker: &W, tools: &Tools) -> Result<(), BrokerError> {
     let queue = format!("referral.{}", W::NAME);
@@ -171,7 +178,7 @@ async fn serve<W: Worker>(worker: &W, tools: &Tools, mut session: Session) -> En
             Step::Done(done) => {
                 processing = None;
                 match done {
-                    Ok(tag) => session.ack_through(tag).await.map_err(End::from),
+                    Ok(tag) => acknowledge(&mut session, tag).await,
                     Err(end) => Err(end),
                 }
             }
@@ -248,10 +255,15 @@ async fn process<W: Worker>(worker: &W, tools: &Tools, batch: Batch) -> Result<u
     } else {
         apply(worker, tools, batch).await?
     };
-    fail::fail_point!("worker::after-commit", |_| std::process::abort());
+    failpoint::reach("worker::after-commit")?;
     settle::publish(tools, outbox).await?;
-    fail::fail_point!("worker::before-ack", |_| std::process::abort());
+    failpoint::reach("worker::before-ack")?;
     Ok(tag)
+}
+
+async fn acknowledge(session: &mut Session, tag: u64) -> Result<(), End> {
+    session.ack_through(tag).await?;
+    Ok(failpoint::reach("worker::after-ack")?)
 }
 
 async fn apply<W: Worker>(
@@ -259,7 +271,11 @@ async fn apply<W: Worker>(
     tools: &Tools,
     mut batch: Batch,
 ) -> Result<settle::Outbox, End> {
-    let references = hold(tools, || check::look_up(&tools.store, &batch)).await?;
+    let look_up = async || {
+        failpoint::reach("worker::before-look-up")?;
+        check::look_up(&tools.store, &batch).await
+    };
+    let references = hold(tools, look_up).await?;
     let checked = check::sort::<W>(&mut batch, &references);
     let wanted = checked.wanted();
     crash_when_marked(&checked.events);
@@ -267,7 +283,7 @@ async fn apply<W: Worker>(
     let applied = if checked.events.is_empty() {
         Applied::default()
     } else {
-        hold(tools, || worker.apply(&checked.events, &wanted)).await?
+        hold(tools, async || worker.apply(&checked.events, &wanted).await).await?
     };
     let metrics = &tools.context.metrics;
     metrics.transaction_seconds.observe(begun.elapsed().as_secs_f64());
@@ -292,10 +308,7 @@ fn crash_when_marked(events: &[Placed]) {
 /// Runs database work again until it is done, holding the batch: a failure of the database loses
 /// nothing and needs nobody. Data that the database refuses are the batch's own fault: its
 /// messages go back, to be tried in smaller company.
-async fn hold<T, F>(tools: &Tools, work: impl Fn() -> F) -> Result<T, End>
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
+async fn hold<T>(tools: &Tools, work: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, End> {
     let begun = Instant::now();
     let mut failures = 0;
     loop {

@@ -48,6 +48,11 @@ pub fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
 }
 
+/// An optional file, such as `MATRIX_REPORT`.
+pub fn file(name: &str) -> Option<PathBuf> {
+    get(name).map(PathBuf::from)
+}
+
 fn required(name: &str) -> String {
     get(name).unwrap_or_else(|| {
         panic!("{name} is not set: these tests run against real servers; start them by `make test`")

@@ -54,6 +54,11 @@ impl Plan {
         self
     }
 
+    /// An HTTP address of the ingress that it makes.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.settings["LISTEN_ADDR"])
+    }
+
     /// Starts it.
     pub fn spawn(self) -> Program {
         let log = self.directory.join(format!("{}-{}.log", self.name, short_id()));
@@ -91,7 +96,7 @@ impl Program {
 
     /// An HTTP address of the ingress.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.plan.settings["LISTEN_ADDR"])
+        self.plan.url(path)
     }
 
     /// Status and body of its operations address.

@@ -15,10 +15,10 @@ async fn killed_at_every_step(bed: Arc<Bed>) {
     let server = MailServer::start().await;
     // How often each is received in the end, at least: a slow machine may send one again.
     let points = [
-        ("mail::after-claim", 1),
+        ("outbox::after-claim", 1),
         ("mail::before-send", 1),
         ("mail::after-send", 2),
-        ("mail::before-outcome-commit", 2),
+        ("outbox::before-outcome-commit", 2),
     ];
     let mut ids = Vec::new();
     for (n, (point, _)) in points.iter().enumerate() {

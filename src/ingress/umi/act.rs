@@ -14,6 +14,7 @@ use crate::{
         Catalogue, Code, Email, EventType, Host, Micros,
         catalogue::terms::{self, NotForSale, Offer, Standing},
     },
+    failpoint,
     ingress::{App, client::Client, event_id},
     store::{
         StoreError,
@@ -130,7 +131,7 @@ impl Act<'_> {
         };
         let done = registry::carry_out(&self.app.store, &order, sell).await?;
         let done = done?;
-        fail::fail_point!("sites::after-commit", |_| std::process::abort());
+        failpoint::reach("sites::after-commit").map_err(StoreError::from)?;
         Ok(done)
     }
 

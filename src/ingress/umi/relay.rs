@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     broker::{PublishError, hints::LETTERS},
     domain::EventType,
+    failpoint,
     ingress::App,
     store::{
         StoreError,
@@ -121,7 +122,7 @@ async fn publish(app: &App, events: &[SiteEvent]) -> Result<(), Stuck> {
         }
     }
     if !confirmed.is_empty() {
-        fail::fail_point!("sites::after-publish", |_| std::process::abort());
+        failpoint::reach("sites::after-publish").map_err(StoreError::from)?;
         site_events::remove(&app.store, &confirmed).await?;
     }
     stuck.map_or(Ok(()), |error| Err(error.into()))

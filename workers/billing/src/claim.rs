@@ -10,7 +10,7 @@ use referral::{
     webhook::Credit,
 };
 
-use crate::{breaker::Probe, points};
+use crate::breaker::Probe;
 
 /// A delivery that was claimed.
 #[derive(Debug)]
@@ -42,8 +42,6 @@ pub const OUTBOX: Outbox = Outbox {
     attempts: "attempt",
     attempt_of: "delivery_id",
     hints_wait: false,
-    after_claim: points::after_claim,
-    before_outcome_commit: points::before_outcome_commit,
 };
 
 impl Item for Delivery {

@@ -10,14 +10,12 @@
 //! | [`breaker`] with [`circuit`] | which deliveries may leave now: the circuit per destination |
 //! | [`referral::webhook`] | one POST |
 //! | [`outcome`] | what came back (pure) |
-//! | [`points`] | where a test may kill it |
 //!
 //! A repeated attempt has the same id and the same bytes.
 pub mod breaker;
 pub mod circuit;
 pub mod claim;
 pub mod outcome;
-pub mod points;
 
 use std::sync::Arc;
 
@@ -25,6 +23,7 @@ use referral::{
     broker::BrokerSettings,
     clock::Clock,
     domain::Micros,
+    failpoint,
     lifecycle::Context,
     metrics::Metrics,
     outbox::{self, Attempt, Courier, Due, Jitter, Plan, Policy, Which},
@@ -113,10 +112,10 @@ impl Courier for Poster {
     type Item = Delivery;
 
     async fn attempt(&self, delivery: &Delivery, began: Micros) -> Attempt {
-        points::before_post();
+        failpoint::pass("billing::before-post");
         let watch = Instant::now();
         let exchange = self.sender.post(&delivery.credit, began).await;
-        points::after_post();
+        failpoint::pass("billing::after-post");
         let now = outbox::outcome::ended(began, watch.elapsed());
         self.breaker.note(delivery, outcome::destination_fails(&exchange), now).await;
         outcome::judge(exchange, now)

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use referral::{
     domain::{Currency, Data, EventKey, Money, Payment, Signup, event::Paid, money::SUM_MAX_MINOR},
+    failpoint,
     store::{
         New, Param, Row, Rows, Store, StoreError, Tx,
         rows::Kind::{Int, Text},
@@ -83,7 +84,7 @@ pub async fn run(
     replies::store(&tx, &decision, &payments).await?;
     rewards::accrue(&tx, &decision, &payments).await?;
     let outcomes = replies::read(&tx, wanted).await?;
-    fail::fail_point!("credits::before-commit", |_| std::process::abort());
+    failpoint::reach("credits::before-commit")?;
     tx.commit().await?;
     let new = new_signups.count(inbox.signups.len()) + new_payments.count(inbox.payments.len());
     Ok(Done { new, deliveries, outcomes })

@@ -3,6 +3,7 @@ use std::collections::HashSet;
 
 use referral::{
     domain::{Code, Email, EventKey, Micros},
+    failpoint,
     store::{
         New, Rows, Store, StoreError, Tx,
         rows::Kind::{Int, Text},
@@ -46,7 +47,7 @@ pub async fn write(store: &Store, tally: &Tally<'_>, now: Micros) -> Result<usiz
         {conflict domain_id, day, code} clicks = {old daily_record.clicks} + {new clicks}, \
         mtime_us = {greatest}({old daily_record.mtime_us} + 1, {new mtime_us})";
     tx.run(ADD, Some(&records), Vec::new()).await?;
-    fail::fail_point!("daily-records::before-commit", |_| std::process::abort());
+    failpoint::reach("daily-records::before-commit")?;
     tx.commit().await?;
     Ok(new_clicks.count(tally.clicks.len()) + new_signups.count(tally.signups.len()))
 }

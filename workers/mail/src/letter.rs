@@ -9,8 +9,6 @@ use referral::{
     store::{Row, StoreError},
 };
 
-use crate::points;
-
 /// A letter that was claimed. Its texts are as the row has them: nothing is believed of them yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
@@ -36,8 +34,6 @@ pub const OUTBOX: Outbox = Outbox {
     attempts: "letter_attempt",
     attempt_of: "letter_id",
     hints_wait: true,
-    after_claim: points::after_claim,
-    before_outcome_commit: points::before_outcome_commit,
 };
 
 impl Item for Letter {

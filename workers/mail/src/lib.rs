@@ -11,7 +11,6 @@
 //! | [`compose`] | headers, text and HTML |
 //! | [`send`] with [`server`] | one exchange by SMTP |
 //! | [`outcome`] | what the replies mean (pure) |
-//! | [`points`] | where a test may kill it |
 //!
 //! A repeated attempt has the same `Message-ID` and a link of its own: the secret of the one before
 //! is kept nowhere. Both are good until one of them is used.
@@ -19,7 +18,6 @@ pub mod compose;
 pub mod letter;
 pub mod links;
 pub mod outcome;
-pub mod points;
 pub mod send;
 pub mod server;
 
@@ -30,6 +28,7 @@ use referral::{
     clock::Clock,
     credentials,
     domain::{Email, Host, Micros},
+    failpoint,
     lifecycle::Context,
     outbox::{self, Attempt, Courier, Jitter, Plan, Policy},
     settings::{MailSettings, SettingError, Settings},
@@ -181,7 +180,7 @@ impl Mailer {
             Ok(Err(error)) => return failed(error.to_string()),
             Err(_) => return failed("the database did not answer in time".to_owned()),
         }
-        points::before_send();
+        failpoint::pass("mail::before-send");
         let exchange = tokio::select! {
             exchange = self.sender.send(content.to, &message, deadline) => exchange,
             () = self.stopped() => {
@@ -189,7 +188,7 @@ impl Mailer {
                 Exchange { error, ..Exchange::default() }
             }
         };
-        points::after_send();
+        failpoint::pass("mail::after-send");
         let secrets: Vec<&str> = self.sender.secrets().chain([content.token]).collect();
         judge(exchange, &secrets)
     }

@@ -244,10 +244,10 @@ mod failpoints {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn killed_at_every_step() {
         let points = [
-            ("billing::after-claim", 0),
+            ("outbox::after-claim", 0),
             ("billing::before-post", 0),
             ("billing::after-post", 1),
-            ("billing::before-outcome-commit", 1),
+            ("outbox::before-outcome-commit", 1),
         ];
         for (point, posts_before) in points {
             let world = World::new(Database::Postgres).await;

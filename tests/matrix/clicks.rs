@@ -1,0 +1,46 @@
+//! The ingress struck while it keeps clicks: "an answered click is never lost" (contract 2).
+use std::{sync::Arc, time::Instant};
+
+use super::{Struck, passed, ways};
+use crate::{
+    harness::{Bed, on_every_database},
+    spool::{Seen, ends_well, link},
+    trial::Random,
+};
+
+on_every_database!(struck_at_any_step_the_ingress_loses_no_click_that_it_answered);
+
+/// The steps of a click that the broker does not confirm at once.
+pub const STEPS: &[&str] = &[
+    "broker::before-publish",
+    "broker::before-confirm",
+    "spool::before-keep",
+    "spool::after-keep",
+    "spool::before-remove",
+    "spool::after-remove",
+];
+/// Clicks of a cell.
+const CLICKS: usize = 300;
+/// So short that many clicks go through the spool.
+const CLICK_CONFIRM: &str = "1ms";
+
+async fn struck_at_any_step_the_ingress_loses_no_click_that_it_answered(bed: Arc<Bed>) {
+    let mut random = Random::seeded(&bed, "matrix of clicks");
+    let workers = bed.start_workers(1, &[]).await;
+    let (mut ingress, mut visitors) = link(&bed, CLICK_CONFIRM).await;
+    let seen = Seen::default();
+    for (place, point) in STEPS.iter().enumerate() {
+        for way in ways(bed.database, place) {
+            let began = Instant::now();
+            ingress.program.stop().await;
+            let plan = bed.plan("ingress").set("CLICK_CONFIRM", CLICK_CONFIRM);
+            visitors.follow(&plan);
+            let mut struck = Struck::start(&bed, plan, point, way, random.below(3));
+            tokio::join!(visitors.visits(&seen, CLICKS), struck.struck(&bed));
+            ingress.program = struck.survives().await;
+            ingress.spool_is_empty(crate::harness::PATIENCE).await;
+            passed(&bed, "ingress", point, way, began);
+        }
+    }
+    ends_well(&bed, ingress, workers, &seen).await;
+}
