@@ -43,6 +43,7 @@ mod replies;
 mod rewards;
 mod settings;
 mod sites;
+mod soak;
 mod spool;
 mod tidy;
 mod totp;

@@ -2,7 +2,7 @@
 //! "One bad event in a batch is parked alone, as a single event; its neighbours count."
 //!
 //! The bad messages themselves are a table of their own, in `corpus`.
-mod corpus;
+pub mod corpus;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -1,6 +1,6 @@
 //! A trial: many mixed events, and the state that they must end in whatever is done to the programs
 //! meanwhile; nothing parked, everything billed once.
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -18,10 +18,13 @@ use crate::{
         outcome,
         state::State,
     },
+    parking::corpus,
 };
 
 /// How long everything may take to come to its end, on a busy machine.
 const END: Duration = Duration::from_secs(240);
+/// Larger bad messages are for a test of their own.
+const POISON_BYTES_MAX: usize = 256 << 10;
 /// Messages in flight between publisher and broker.
 const PUBLISHED_AT_ONCE: usize = 64;
 
@@ -39,7 +42,11 @@ pub fn billing(bed: &Bed, receiver: &Receiver) -> Plan {
 pub struct Trial {
     tenant: Tenant,
     messages: Vec<Outgoing>,
-    expected: State,
+    /// What it must come to.
+    pub expected: State,
+    /// How many events there are, each once.
+    pub events: usize,
+    poisoned: BTreeSet<String>,
 }
 
 impl Trial {
@@ -55,7 +62,37 @@ impl Trial {
         let messages = cut(&order, &journey.sizes, &tenant.name);
         let expected = outcome(&tenant.world, order);
         eprintln!("{} events in {} messages", facts.len(), messages.len());
-        Self { tenant, messages, expected }
+        let poisoned = BTreeSet::new();
+        Self { tenant, messages, expected, events: facts.len(), poisoned }
+    }
+
+    /// Adds bad messages among the others, so many of those that there are for tests of parking.
+    pub fn poison(&mut self, most: usize, random: &mut Random) {
+        let mut cases = corpus::cases(&self.tenant);
+        cases.retain(|case| case.message.body.len() < POISON_BYTES_MAX);
+        for _ in 0..most {
+            let case = cases.swap_remove(random.below(cases.len() as u64) as usize);
+            let id = format!("{} in {}", case.name, self.tenant.name);
+            let message = Outgoing { message_id: Some(id.clone()), ..case.message };
+            let place = random.below(self.messages.len() as u64 + 1) as usize;
+            self.messages.insert(place, message);
+            self.poisoned.insert(id);
+        }
+    }
+
+    /// The `message-id`s of the bad messages.
+    pub fn poisoned(&self) -> impl Iterator<Item = String> {
+        self.poisoned.iter().cloned()
+    }
+
+    /// Waits until the database has the model's state; else what is different.
+    pub async fn reached(&self, bed: &Bed) -> Result<(), String> {
+        state::reached(bed, &self.tenant, &self.expected, END).await
+    }
+
+    /// What the database has.
+    pub async fn found(&self, bed: &Bed) -> State {
+        state::read(&bed.store, self.tenant.world.domain_id).await.expect("the state")
     }
 
     /// Publishes all; what is not confirmed is published again, as any publisher must.
@@ -75,7 +112,7 @@ impl Trial {
     /// The model's state; nothing parked; every delivery that is owed was made, none that is not.
     pub async fn ends_well(&self, bed: &Bed, receiver: &Receiver, programs: Vec<Program>) {
         let domain_id = self.tenant.world.domain_id;
-        if let Err(told) = state::reached(bed, &self.tenant, &self.expected, END).await {
+        if let Err(told) = self.reached(bed).await {
             panic!("{:?}: the state is not the model's; {told}", bed.database);
         }
         let owed = self.expected.deliveries.values().sum::<i64>();

@@ -144,6 +144,11 @@ impl Bed {
         stranger
     }
 
+    /// Its virtual host's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A program with the addresses of this bed.
     pub fn plan(&self, name: &str) -> Plan {
         Plan::new(name, self.directory.path().to_owned())

@@ -89,6 +89,11 @@ impl Program {
         &self.plan.name
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Where its log is.
     pub fn log(&self) -> &PathBuf {
         &self.log
@@ -130,7 +135,7 @@ impl Program {
 
     /// SIGTERM, or another signal by its name.
     pub async fn signal(&self, name: &str) {
-        let process = self.child.id().expect("it runs").to_string();
+        let process = self.process().to_string();
         let sent = Command::new("kill").args(["-s", name, &process]).status().await;
         assert!(sent.expect("kill").success(), "no process {process}");
     }

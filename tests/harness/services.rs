@@ -54,6 +54,12 @@ impl Services {
         check(what, service, &command.output().await.expect("services.sh"));
     }
 
+    /// `rabbitmqctl` with these arguments.
+    pub async fn control(&self, arguments: &[&str]) {
+        let mut command = tokio::process::Command::from(self.script("ctl", arguments));
+        check("ctl", &arguments.join(" "), &command.output().await.expect("services.sh"));
+    }
+
     fn script(&self, what: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(environment::services());
         command.arg(what).arg(&self.directory).args(arguments).stdin(Stdio::null());

@@ -35,7 +35,9 @@ async fn struck_at_any_step_the_ingress_loses_no_click_that_it_answered(bed: Arc
             ingress.program.stop().await;
             let plan = bed.plan("ingress").set("CLICK_CONFIRM", CLICK_CONFIRM);
             visitors.follow(&plan);
-            let mut struck = Struck::start(&bed, plan, point, way, random.below(3));
+            // What is in the spool leaves it in a few steps, maybe in one.
+            let unharmed = if point.ends_with("remove") { 0 } else { random.below(3) };
+            let mut struck = Struck::start(&bed, plan, point, way, unharmed);
             tokio::join!(visitors.visits(&seen, CLICKS), struck.struck(&bed));
             ingress.program = struck.survives().await;
             ingress.spool_is_empty(crate::harness::PATIENCE).await;

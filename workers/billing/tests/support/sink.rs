@@ -1,5 +1,6 @@
 //! A billing system of our own: answers as its script says and keeps a ledger of what it got.
 use std::{
+    collections::HashMap,
     convert::Infallible,
     io,
     net::SocketAddr,
@@ -65,10 +66,17 @@ pub enum Answer {
 type Script = dyn Fn(&Post, usize) -> Answer + Send + Sync;
 type Answered = Result<Response<BoxBody<Bytes, Infallible>>, io::Error>;
 
+/// All posts, in their order, and how many there were of each id.
+#[derive(Default)]
+struct Ledger {
+    posts: Vec<Post>,
+    times: HashMap<String, usize>,
+}
+
 #[derive(Clone)]
 pub struct Sink {
     pub address: SocketAddr,
-    ledger: Arc<Mutex<Vec<Post>>>,
+    ledger: Arc<Mutex<Ledger>>,
     gate: watch::Sender<bool>,
     up: watch::Sender<bool>,
     streamed: Arc<AtomicU64>,
@@ -113,7 +121,7 @@ impl Sink {
     }
 
     pub fn posts(&self) -> Vec<Post> {
-        self.ledger.lock().expect("no panic").clone()
+        self.ledger.lock().expect("no panic").posts.clone()
     }
 
     pub fn posts_of(&self, id: &str) -> Vec<Post> {
@@ -122,7 +130,7 @@ impl Sink {
 
     /// How many posts there were.
     pub fn count(&self) -> usize {
-        self.ledger.lock().expect("no panic").len()
+        self.ledger.lock().expect("no panic").posts.len()
     }
 
     pub fn open_gate(&self) {
@@ -194,9 +202,10 @@ impl Sink {
         let answer = {
             // One after the other, so that the script sees them in the ledger's order.
             let mut ledger = self.ledger.lock().expect("no panic");
-            let before = ledger.iter().filter(|older| older.id == post.id).count();
+            let before = *ledger.times.get(&post.id).unwrap_or(&0);
             let answer = (self.script)(&post, before);
-            ledger.push(post);
+            ledger.times.insert(post.id.clone(), before + 1);
+            ledger.posts.push(post);
             answer
         };
         if let Answer::Late(_, after) = answer {
