@@ -1,9 +1,9 @@
 # What people and CI call; the work is in deploy/local.
 .DEFAULT_GOAL := help
-.PHONY: help run test quick bench schemathesis clean
+.PHONY: help run test quick bench chaos chaos-mutants schemathesis clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
 
 run: ## a private broker, all programs, one referral walked through; until Ctrl-C
 	@deploy/local/run.sh
@@ -16,6 +16,12 @@ quick: ## format, lints and unit tests only
 
 bench: ## the goals of docs/performance.md, measured (ONLY=P1,P4; the release programs; half an hour or more)
 	@deploy/local/bench.sh
+
+chaos: ## the whole kill matrix, and MINUTES=30 of faults on each database (SEED=n: the same again)
+	@deploy/local/chaos.sh
+
+chaos-mutants: ## mistakes made on purpose, which the tests must catch
+	@deploy/local/chaos.sh mutants
 
 schemathesis: ## the OpenAPI document tried against the running ingress with made-up requests (needs PyPI)
 	@deploy/local/schemathesis.sh

@@ -41,6 +41,7 @@ mod receivers;
 mod registration;
 mod replies;
 mod rewards;
+mod rivals;
 mod settings;
 mod sites;
 mod soak;
