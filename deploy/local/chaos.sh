@@ -11,7 +11,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=lib.sh
 . "$here/lib.sh"
 cd "$here/../.."
-root=$PWD target=${CARGO_TARGET_DIR:-$PWD/target} state=$PWD/.run/chaos
+target=${CARGO_TARGET_DIR:-$PWD/target} state=$PWD/.run/chaos
 services="$here/services.sh"
 features=--features=referral/failpoints,daily-records/failpoints,credits/failpoints,billing/failpoints,mail/failpoints
 failed=()
