@@ -30,7 +30,7 @@ use crate::{
 /// How long faults are made where nothing else is said.
 const SECONDS: u64 = 20;
 /// One trial is published in so long, where nothing is in its way.
-const SECONDS_A_TRIAL: u64 = 5;
+const SECONDS_A_TRIAL: u64 = 8;
 /// Events of a trial, about.
 const EVENTS: usize = 600;
 /// Bad messages of a trial.
@@ -64,7 +64,7 @@ async fn soak(bed: &Arc<Bed>, services: &Services) {
     let mut random = Random::seeded(bed, "soak");
     let seconds = environment::number("CHAOS_SECONDS").unwrap_or(SECONDS);
     let mut trials = Vec::new();
-    for _ in 0..seconds.div_ceil(SECONDS_A_TRIAL).max(2) {
+    for _ in 0..seconds.div_ceil(SECONDS_A_TRIAL).max(3) {
         let mut trial = Trial::prepare(bed, EVENTS, &mut random).await;
         trial.poison(POISON, &mut random);
         trials.push(trial);

@@ -36,6 +36,8 @@ begin() {
     cargo build --workspace "$features" --locked 9>&-
     tests=$(built_tests)
     trap '"$services" down --purge "$state"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' HUP TERM
     "$services" up "$state" rabbitmq postgres mariadb 9>&-
     while IFS= read -r name; do export "TEST_$name"; done <"$state/env"
     export TEST_BIN_DIR=$target/debug TEST_SERVICES=$services TEST_PYTHON=$python
@@ -75,7 +77,7 @@ mutants() {
         log=$state/$name.log
         patch -d "$tree" -p1 --quiet <"$patch"
         (cd "$tree" && CARGO_TARGET_DIR=$target/mutants cargo build --workspace "$features" --locked --quiet 9>&-)
-        if TEST_BIN_DIR=$target/mutants/debug "$tests" "${filters[@]}" >"$log" 2>&1 9>&-; then
+        if TRIAL_SECONDS=40 TEST_BIN_DIR=$target/mutants/debug "$tests" "${filters[@]}" >"$log" 2>&1 9>&-; then
             printf 'mutant %s: NOT CAUGHT by %s\n' "$name" "${filters[*]}"
             failed+=("$name")
         else

@@ -3,7 +3,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     io::Write as _,
-    time::Duration,
 };
 
 use referral::domain::EventKey;
@@ -15,11 +14,9 @@ use super::{
 use crate::{
     harness::{Bed, Database, environment, eventually, receiver::amount},
     model::state::State,
-    trial::Trial,
+    trial::{Trial, end},
 };
 
-/// How long everything may take to come to its end.
-const END: Duration = Duration::from_secs(240);
 /// More than this is growth: half as much memory again and some, and what full pools of connections add.
 const MEMORY_ROOM_KIB: u64 = 96 << 10;
 const DESCRIPTORS_ROOM: u64 = 84;
@@ -92,7 +89,7 @@ impl<'a> Report<'a> {
     async fn billed(&mut self, bed: &Bed, trials: &[Trial], world: &World) {
         let delivered = "SELECT id FROM delivery WHERE state = 'delivered'";
         let waiting = "SELECT COUNT(*) AS n FROM delivery WHERE state <> 'delivered'";
-        eventually("all is billed", END, async || {
+        eventually("all is billed", end(), async || {
             let row = bed.store.one(waiting, Vec::new()).await.map_err(|e| e.to_string())?;
             match row.unwrap().int("n").unwrap() {
                 0 => Ok(()),
