@@ -96,7 +96,7 @@ graph() {
 on_stacks() {
     awk '{
         samples = $NF; sub(/ [0-9]+$/, ""); all += samples; split($0, frames, ";"); split("", seen)
-        for (i in frames) if (!(frames[i] in seen)) { seen[frames[i]]; of[frames[i]] += samples }
+        for (i in frames) if (frames[i] != "[unknown]" && !(frames[i] in seen)) { seen[frames[i]]; of[frames[i]] += samples }
     } END { for (frame in of) printf "%5.1f %% %s\n", 100 * of[frame] / all, frame }' | sort -rn | head -n 200
 }
 
