@@ -46,7 +46,7 @@ impl Hots {
         let all = hot::all()?;
         let hot = all.iter().find(|hot| hot.name == self.name).context("no such function")?;
         for _ in 0..self.runs {
-            let right = hot::run(hot.prepare());
+            let right = hot::run(hot.prepare()).right;
             ensure!(right == hot.events, "{right} of {} events came out right", hot.events);
         }
         Ok(())

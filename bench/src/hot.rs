@@ -41,8 +41,22 @@ const TARGET: Money = Money::from_minor(10_000);
 /// Largest message, in bytes.
 const MESSAGE_MAX: usize = 1 << 20;
 
-/// Work that is ready to be run once; gives how many events came out right.
-pub type Run = Box<dyn FnOnce() -> usize>;
+/// Work that is ready to be run once.
+pub type Run = Box<dyn FnOnce() -> Done>;
+
+/// A run's end.
+pub struct Done {
+    /// How many events came out right.
+    pub right: usize,
+    /// What was prepared: dropping it is no part of the run.
+    _left: Option<Known>,
+}
+
+impl From<usize> for Done {
+    fn from(right: usize) -> Self {
+        Self { right, _left: None }
+    }
+}
 
 /// One of them.
 pub struct Hot {
@@ -64,7 +78,7 @@ impl Hot {
 
 /// Runs prepared work. The instructions in here are the ones that `make counts` counts.
 #[inline(never)]
-pub fn run(run: Run) -> usize {
+pub fn run(run: Run) -> Done {
     run()
 }
 
@@ -82,7 +96,7 @@ fn decode_single() -> anyhow::Result<Hot> {
         let bodies = Rc::clone(&bodies);
         Box::new(move || {
             let decoded = bodies.iter().map(|body| decode(SINGLE, EventType::Click, body).len());
-            decoded.sum()
+            decoded.sum::<usize>().into()
         })
     };
     Ok(Hot {
@@ -101,7 +115,7 @@ fn decode_batch() -> anyhow::Result<Hot> {
     ensure!(decode(BATCH, EventType::Click, &batch).len() == EVENTS, "a batch is decoded");
     let prepare = move || -> Run {
         let batch = Rc::clone(&batch);
-        Box::new(move || decode(BATCH, EventType::Click, &batch).len())
+        Box::new(move || decode(BATCH, EventType::Click, &batch).len().into())
     };
     Ok(Hot {
         name: "decode-batch",
@@ -128,7 +142,7 @@ fn tally() -> anyhow::Result<Hot> {
         Box::new(move || {
             let tally = Tally::of(&placed, &bots);
             let records = tally.records(&New::All, |_| false);
-            records.iter().map(|(_, clicks)| *clicks as usize).sum()
+            records.iter().map(|(_, clicks)| *clicks as usize).sum::<usize>().into()
         })
     };
     Ok(Hot {
@@ -152,7 +166,9 @@ fn signups() -> anyhow::Result<Hot> {
             let mut decision = Decision::new(&mut known, &currencies, NOW);
             decision.admit(&signups);
             black_box(&decision.entries);
-            decision.outcomes.values().filter(|outcome| **outcome == Outcome::Created).count()
+            let outcomes = decision.outcomes.values();
+            let right = outcomes.filter(|outcome| **outcome == Outcome::Created).count();
+            Done { right, _left: Some(known) }
         })
     };
     Ok(Hot {
@@ -181,7 +197,7 @@ fn payments() -> anyhow::Result<Hot> {
             for signup in signups.iter() {
                 decision.reach(&signup.user, Some(&signup.cause), Some(&signup.trace));
             }
-            decision.entries.len() * REACHES_EVERY
+            Done { right: decision.entries.len() * REACHES_EVERY, _left: Some(known) }
         })
     };
     Ok(Hot {
@@ -202,7 +218,7 @@ fn sign() -> anyhow::Result<Hot> {
         let (signer, ids) = (Rc::clone(&signer), Rc::clone(&ids));
         Box::new(move || {
             let signed = ids.iter().filter_map(|id| signer.sign(id, NOW.0 / 1_000_000, BODY));
-            signed.filter(|signature| signature.starts_with("v1,")).count()
+            signed.filter(|signature| signature.starts_with("v1,")).count().into()
         })
     };
     Ok(Hot { name: "sign", what: "sign 100 calls", events: CALLS, prepare: Box::new(prepare) })
@@ -215,7 +231,7 @@ fn key() -> Hot {
         let ids = Rc::clone(&ids);
         Box::new(move || {
             let made = ids.iter().map(|id| EventKey::new("/bench", id));
-            made.filter(|key| black_box(key).as_str() < "z").count()
+            made.filter(|key| black_box(key).as_str() < "z").count().into()
         })
     };
     Hot { name: "key", what: "make 100 event keys", events: KEYS, prepare: Box::new(prepare) }
