@@ -1,6 +1,6 @@
 # What people and CI call; the work is in deploy/local.
 .DEFAULT_GOAL := help
-.PHONY: help run test quick bench chaos chaos-mutants schemathesis clean
+.PHONY: help run test quick bench curves flame counts micro chaos chaos-mutants schemathesis clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -15,7 +15,19 @@ quick: ## format, lints and unit tests only
 	@QUICK=1 deploy/local/test.sh
 
 bench: ## the goals of docs/performance.md, measured (ONLY=P1,P4; the release programs; half an hour or more)
-	@deploy/local/bench.sh
+	@deploy/local/bench.sh goals
+
+curves: ## how rates go with what grows, as CSV and pictures in docs/curves (ONLY=stored,linger; an hour or so)
+	@deploy/local/bench.sh curves
+
+flame: ## flame graphs of a goal, in target/flame (ONLY=P1; needs perf)
+	@deploy/local/bench.sh flame
+
+counts: ## instructions an event of the hot functions (ONLY=tally: and where they are; needs valgrind)
+	@deploy/local/bench.sh counts
+
+micro: ## how long the hot functions take (ONLY=tally; a minute)
+	@deploy/local/bench.sh micro
 
 chaos: ## the whole kill matrix, and MINUTES=30 of faults on each database (SEED=n: the same again)
 	@deploy/local/chaos.sh

@@ -10,7 +10,7 @@ use referral::{
         envelope::{BATCH, SINGLE},
     },
     clock::Clock,
-    domain::EventType,
+    domain::{EventType, Micros},
 };
 use uuid::Uuid;
 
@@ -74,8 +74,13 @@ impl Backlog {
         messages.collect()
     }
 
-    /// One event; its number decides who it is about.
+    /// One event of now; its number decides who it is about.
     pub fn event(&self, number: usize) -> String {
+        self.event_at(number, Uuid::now_v7(), Clock::system().now())
+    }
+
+    /// The same with this id, at this time.
+    pub fn event_at(&self, number: usize, id: Uuid, time: Micros) -> String {
         let name = number % self.names;
         let mut data = String::new();
         let _ = match self.kind {
@@ -93,10 +98,9 @@ impl Backlog {
             EventType::Payment => write!(data, r#""user_hash":"user-{name}","amount":"0.01""#),
         };
         format!(
-            r#"{{"specversion":"1.0","id":"{}","source":"/bench","type":"{}","time":"{}","data":{{{data}}}}}"#,
-            Uuid::now_v7(),
+            r#"{{"specversion":"1.0","id":"{id}","source":"/bench","type":"{}","time":"{}","data":{{{data}}}}}"#,
             self.kind.as_str(),
-            Clock::system().now().rfc3339(Tz::UTC),
+            time.rfc3339(Tz::UTC),
         )
     }
 }

@@ -62,9 +62,14 @@ impl Program {
         Ok(Self { name: name_of(file), child })
     }
 
+    /// Its process.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.child.id().context("it runs")
+    }
+
     /// The most memory that it has had resident so far, in MiB.
     pub fn memory_mib(&self) -> anyhow::Result<f64> {
-        let pid = self.child.id().context("it runs")?;
+        let pid = self.pid()?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
         let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
@@ -81,7 +86,7 @@ impl Program {
 
     /// SIGTERM, and waits for its end.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        let pid = self.child.id().context("it runs")?;
+        let pid = self.pid()?;
         kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM)?;
         tokio::time::timeout(PATIENCE, self.child.wait()).await.context("it does not stop")??;
         Ok(())

@@ -18,8 +18,8 @@ const FEW: usize = 64;
 const START_PAUSE: Duration = Duration::from_millis(50);
 
 /// P4.
-pub async fn many(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
-    let pairs = pairs!(bench, ours(bench, MANY).await?, hello(bench, MANY).await?);
+pub async fn many(bench: &mut Bench, pairs: usize) -> anyhow::Result<Vec<Line>> {
+    let pairs = pairs!(pairs, ours(bench, MANY).await?, hello(bench, MANY).await?);
     Ok(vec![
         line(
             "P4",
@@ -41,8 +41,8 @@ pub async fn many(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
 }
 
 /// P5.
-pub async fn few(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
-    let pairs = pairs!(bench, ours(bench, FEW).await?, hello(bench, FEW).await?);
+pub async fn few(bench: &mut Bench, pairs: usize) -> anyhow::Result<Vec<Line>> {
+    let pairs = pairs!(pairs, ours(bench, FEW).await?, hello(bench, FEW).await?);
     let what = format!("confirmed clicks, {FEW} connections ÷ hello-world");
     Ok(vec![line("P5", what, "clicks/s", &pairs, |w| w.rate, Goal::AtLeast(0.45))])
 }
@@ -59,15 +59,15 @@ fn line(
     Line { name, what, unit, pairs, goal }
 }
 
-async fn hello(bench: &Bench<'_>, connections: usize) -> anyhow::Result<Wrk> {
+async fn hello(bench: &Bench, connections: usize) -> anyhow::Result<Wrk> {
     let (server, address) = Program::start_and_hear(&own_file()?, &["limit", "hello"]).await?;
-    let measured = wrk(&format!("http://{address}/"), connections, bench.given.seconds).await?;
+    let measured = wrk(&format!("http://{address}/"), connections, bench.sizes.seconds).await?;
     server.stop().await?;
     Ok(measured)
 }
 
 /// Follows one link as fast as it goes; afterwards every answered click is in the database.
-pub async fn ours(bench: &mut Bench<'_>, connections: usize) -> anyhow::Result<Wrk> {
+pub async fn ours(bench: &mut Bench, connections: usize) -> anyhow::Result<Wrk> {
     let ground = &bench.ground;
     let database = ground.database("bench_clicks").await?;
     ground.empty().await?;
@@ -85,7 +85,11 @@ pub async fn ours(bench: &mut Bench<'_>, connections: usize) -> anyhow::Result<W
         tokio::time::sleep(START_PAUSE).await;
     }
     let url = format!("http://{address}/register?ref_code={}", code(1));
-    let measured = wrk(&url, connections, bench.given.seconds).await?;
+    let sampler = bench.sampler()?;
+    let measured = wrk(&url, connections, bench.sizes.seconds).await?;
+    if let Some(sampler) = sampler {
+        sampler.stop(std::slice::from_ref(&ingress)).await?;
+    }
     bench.note_memory("ingress", &ingress)?;
     ingress.stop().await?;
     counted(bench, &database, measured.answers as i64, connections as i64).await?;
@@ -95,7 +99,7 @@ pub async fn ours(bench: &mut Bench<'_>, connections: usize) -> anyhow::Result<W
 
 /// Every answered click was published; and so, at most, were those under way when wrk stopped.
 async fn counted(
-    bench: &Bench<'_>,
+    bench: &Bench,
     database: &crate::ground::Database,
     answered: i64,
     connections: i64,

@@ -40,12 +40,19 @@ impl Run {
         let backlog = Backlog::clicks(events, CODES);
         Self { backlog, instances: 1, settings: Vec::new() }
     }
+
+    /// P2's, as long as a run of so many events of P1.
+    pub fn grouped(events: usize) -> Self {
+        let singles = Backlog::clicks(events, CODES);
+        let backlog = Backlog { events: events * GROUPED_MORE, grouped: GROUPED, ..singles };
+        Self { backlog, instances: 2, settings: Vec::new() }
+    }
 }
 
 /// P1.
-pub async fn backlog(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
-    let run = Run::singles(bench.given.events);
-    let pairs = pairs!(bench, ours(bench, &run).await?, drain(&bench.ground, run.backlog).await?);
+pub async fn backlog(bench: &mut Bench, pairs: usize) -> anyhow::Result<Vec<Line>> {
+    let run = Run::singles(bench.sizes.events);
+    let pairs = pairs!(pairs, ours(bench, &run).await?, drain(&bench.ground, run.backlog).await?);
     Ok(vec![Line {
         name: "P1",
         what: "daily-records, single events ÷ bare drain of the same backlog".to_owned(),
@@ -56,12 +63,11 @@ pub async fn backlog(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
 }
 
 /// P2.
-pub async fn grouped(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
-    let events = bench.given.events;
+pub async fn grouped(bench: &mut Bench, pairs: usize) -> anyhow::Result<Vec<Line>> {
+    let events = bench.sizes.events;
     let singles = Backlog::clicks(events, CODES);
-    let backlog = Backlog { events: events * GROUPED_MORE, grouped: GROUPED, ..singles };
-    let run = Run { backlog, instances: 2, settings: Vec::new() };
-    let pairs = pairs!(bench, ours(bench, &run).await?, drain(&bench.ground, singles).await?);
+    let run = Run::grouped(events);
+    let pairs = pairs!(pairs, ours(bench, &run).await?, drain(&bench.ground, singles).await?);
     Ok(vec![Line {
         name: "P2",
         what: format!(
@@ -74,11 +80,11 @@ pub async fn grouped(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
 }
 
 /// P7.
-pub async fn stored(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
-    let (run, stored) = (Run::singles(bench.given.events), bench.given.stored);
+pub async fn stored(bench: &mut Bench, pairs: usize, stored: usize) -> anyhow::Result<Vec<Line>> {
+    let run = Run::singles(bench.sizes.events);
     let full = bench.ground.database("bench_full").await?;
     store(&full, stored).await?;
-    let pairs = pairs!(bench, into(bench, &run, &full).await?, ours(bench, &run).await?);
+    let pairs = pairs!(pairs, into(bench, &run, &full).await?, ours(bench, &run).await?);
     bench.ground.drop_database(&full.name).await?;
     Ok(vec![Line {
         name: "P7",
@@ -90,7 +96,7 @@ pub async fn stored(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
 }
 
 /// Drains a backlog into an empty database; events a second.
-pub async fn ours(bench: &mut Bench<'_>, run: &Run) -> anyhow::Result<f64> {
+pub async fn ours(bench: &mut Bench, run: &Run) -> anyhow::Result<f64> {
     let database = bench.ground.database("bench_daily").await?;
     let rate = into(bench, run, &database).await?;
     bench.ground.drop_database(&database.name).await?;
@@ -98,7 +104,7 @@ pub async fn ours(bench: &mut Bench<'_>, run: &Run) -> anyhow::Result<f64> {
 }
 
 /// Drains a backlog into this database; events a second, from the start of the program to the state.
-pub async fn into(bench: &mut Bench<'_>, run: &Run, database: &Database) -> anyhow::Result<f64> {
+pub async fn into(bench: &mut Bench, run: &Run, database: &Database) -> anyhow::Result<f64> {
     let ground = &bench.ground;
     ground.empty().await?;
     run.backlog.publish(ground).await?;

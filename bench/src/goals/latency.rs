@@ -20,10 +20,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 const NEW_ROWS: &str = "SELECT id, time_us FROM click WHERE id > {?} ORDER BY id";
 
 /// P8.
-pub async fn visible(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
-    let rate = daily::ours(bench, &daily::Run::singles(bench.given.events)).await? * SHARE;
+pub async fn visible(bench: &mut Bench, pairs: usize) -> anyhow::Result<Vec<Line>> {
+    let rate = daily::ours(bench, &daily::Run::singles(bench.sizes.events)).await? * SHARE;
     let rate = rate as usize;
-    let pairs = pairs!(bench, ours(bench, rate).await?, trip(bench, rate).await?);
+    let pairs = pairs!(pairs, p99(bench, rate).await?, trip(bench, rate).await?);
     Ok(vec![Line {
         name: "P8",
         what: format!(
@@ -35,20 +35,29 @@ pub async fn visible(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
     }])
 }
 
-async fn ours(bench: &Bench<'_>, rate: usize) -> anyhow::Result<f64> {
+async fn p99(bench: &Bench, rate: usize) -> anyhow::Result<f64> {
+    Ok(percentile(&mut ours(bench, rate, &[]).await?, 0.99))
+}
+
+/// How long events took to be visible at this rate, in milliseconds.
+pub async fn ours(
+    bench: &Bench,
+    rate: usize,
+    settings: &[(&str, String)],
+) -> anyhow::Result<Vec<f64>> {
     let ground = &bench.ground;
     let database = ground.database("bench_latency").await?;
     ground.empty().await?;
-    let program = ground.start("daily-records", &database, &[])?;
+    let program = ground.start("daily-records", &database, settings)?;
     // The first second's events are not counted: the program starts.
-    let count = rate * (bench.given.seconds as usize + 1);
+    let count = rate * (bench.sizes.seconds as usize + 1);
     let (published, seen) = tokio::join!(publish(ground, rate, count), see(&database, count));
     published?;
-    let mut took = seen?.split_off(rate);
+    let took = seen?.split_off(rate);
     program.stop().await?;
     ground.is_settled(&[DAILY_RECORDS]).await?;
     ground.drop_database(&database.name).await?;
-    Ok(percentile(&mut took, 0.99))
+    Ok(took)
 }
 
 async fn publish(ground: &Ground, rate: usize, count: usize) -> anyhow::Result<()> {
@@ -83,9 +92,9 @@ async fn see(database: &Database, count: usize) -> anyhow::Result<Vec<f64>> {
     Ok(took)
 }
 
-async fn trip(bench: &Bench<'_>, rate: usize) -> anyhow::Result<f64> {
+async fn trip(bench: &Bench, rate: usize) -> anyhow::Result<f64> {
     let (amqp, rate) = (&bench.ground.place.amqp, rate.to_string());
-    let seconds = bench.given.seconds.to_string();
+    let seconds = bench.sizes.seconds.to_string();
     let arguments =
         ["limit", "trip", "--amqp", amqp, "--queue", TRIP, "--rate", &rate, "--seconds", &seconds];
     let said = output(&own_file()?, &arguments).await?;

@@ -2,18 +2,20 @@
 //! what the machine does meanwhile falls on both.
 mod clicks;
 mod daily;
+pub mod flame;
 pub mod growth;
 mod latency;
 mod payments;
 mod peers;
 mod webhook;
 
-use std::time::Instant;
+use std::{path::PathBuf, time::Instant};
 
 use anyhow::ensure;
+use flame::Sampler;
 
 use crate::{
-    Goals,
+    Goals, Place, Sizes,
     ground::{Database, Ground},
     program::Program,
     table::{Goal, HEAD, Line},
@@ -26,14 +28,20 @@ const WORKER_MIB: f64 = 64.0;
 const INGRESS_MIB: f64 = 96.0;
 
 /// What a measurement works with.
-pub struct Bench<'a> {
+pub struct Bench {
     ground: Ground,
-    given: &'a Goals,
+    sizes: Sizes,
     /// The most memory seen of each program.
     memory: Vec<(String, f64)>,
+    /// Where to put samples of what is measured.
+    samples: Option<PathBuf>,
 }
 
-impl Bench<'_> {
+impl Bench {
+    async fn new(place: &Place, sizes: Sizes) -> anyhow::Result<Self> {
+        Ok(Self { ground: Ground::new(place).await?, sizes, memory: Vec::new(), samples: None })
+    }
+
     /// Notes how much memory a program took while it was measured.
     fn note_memory(&mut self, name: &str, program: &Program) -> anyhow::Result<()> {
         let mib = program.memory_mib()?;
@@ -55,16 +63,26 @@ impl Bench<'_> {
         (query, wanted): (&str, i64),
     ) -> anyhow::Result<f64> {
         database.store.run("CHECKPOINT", None, Vec::new()).await?;
+        let sampler = self.sampler()?;
         let began = Instant::now();
         let start = |_| self.ground.start(program, database, settings);
         let mut programs = (0..instances).map(start).collect::<anyhow::Result<Vec<_>>>()?;
         database.reaches(query, wanted, &mut programs).await?;
         let seconds = began.elapsed().as_secs_f64();
+        if let Some(sampler) = sampler {
+            sampler.stop(&programs).await?;
+        }
         for running in programs {
             self.note_memory(program, &running)?;
             running.stop().await?;
         }
         Ok(seconds)
+    }
+
+    /// Begins to sample, where that was asked for.
+    fn sampler(&self) -> anyhow::Result<Option<Sampler>> {
+        let start = |data| Sampler::start(data, &self.ground.place.directory);
+        self.samples.as_deref().map(start).transpose()
     }
 
     fn memory_lines(&self) -> Vec<Line> {
@@ -88,8 +106,8 @@ pub async fn run(given: &Goals) -> anyhow::Result<()> {
     if let Some(unknown) = given.only.iter().find(|only| !NAMES.contains(&only.as_str())) {
         anyhow::bail!("{unknown} is none of {}", NAMES.join(", "));
     }
-    let ground = Ground::new(&given.place).await?;
-    let mut bench = Bench { ground, given, memory: Vec::new() };
+    let mut bench = Bench::new(&given.place, given.sizes).await?;
+    let pairs = given.pairs;
     let (mut measured, mut missed) = (0, Vec::new());
     println!("{HEAD}");
     for name in NAMES {
@@ -97,16 +115,16 @@ pub async fn run(given: &Goals) -> anyhow::Result<()> {
             continue;
         }
         let lines = match name {
-            "P1" => daily::backlog(&mut bench).await?,
-            "P2" => daily::grouped(&mut bench).await?,
-            "P3" => payments::backlog(&mut bench).await?,
-            "P4" => clicks::many(&mut bench).await?,
-            "P5" => clicks::few(&mut bench).await?,
-            "P6" => webhook::deliveries(&mut bench).await?,
-            "P7" => daily::stored(&mut bench).await?,
-            "P8" => latency::visible(&mut bench).await?,
+            "P1" => daily::backlog(&mut bench, pairs).await?,
+            "P2" => daily::grouped(&mut bench, pairs).await?,
+            "P3" => payments::backlog(&mut bench, pairs).await?,
+            "P4" => clicks::many(&mut bench, pairs).await?,
+            "P5" => clicks::few(&mut bench, pairs).await?,
+            "P6" => webhook::deliveries(&mut bench, pairs).await?,
+            "P7" => daily::stored(&mut bench, pairs, given.stored).await?,
+            "P8" => latency::visible(&mut bench, pairs).await?,
             "P9" => memory(&mut bench).await?,
-            _ => peers::all(&mut bench).await?,
+            _ => peers::all(&mut bench, pairs).await?,
         };
         for line in lines {
             println!("{line}");
@@ -123,10 +141,10 @@ pub async fn run(given: &Goals) -> anyhow::Result<()> {
 }
 
 /// The memory that was seen so far, or in one run of each where nothing was measured before.
-async fn memory(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
-    let known = |bench: &Bench<'_>, name| bench.memory.iter().any(|(known, _)| known == name);
+async fn memory(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
+    let known = |bench: &Bench, name| bench.memory.iter().any(|(known, _)| known == name);
     if !known(bench, "daily-records") {
-        daily::ours(bench, &daily::Run::singles(bench.given.events)).await?;
+        daily::ours(bench, &daily::Run::singles(bench.sizes.events)).await?;
     }
     if !known(bench, "credits") {
         payments::ours(bench).await?;
@@ -142,9 +160,9 @@ async fn memory(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
 
 /// `ours` and `limit` in turn, each pair the other way round.
 macro_rules! pairs {
-    ($bench:expr, $ours:expr, $limit:expr) => {{
+    ($count:expr, $ours:expr, $limit:expr) => {{
         let mut pairs = Vec::new();
-        for n in 0..$bench.given.pairs {
+        for n in 0..$count {
             let pair = if n % 2 == 0 {
                 let ours = $ours;
                 (ours, $limit)

@@ -13,9 +13,9 @@ const USERS: usize = 10_000;
 const TOTALS: &str = "SELECT {as int COALESCE(SUM(sum_minor), 0)} AS n FROM payer";
 
 /// P3.
-pub async fn backlog(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
-    let singles = Backlog::clicks(bench.given.events, daily::CODES);
-    let pairs = pairs!(bench, ours(bench).await?, daily::drain(&bench.ground, singles).await?);
+pub async fn backlog(bench: &mut Bench, pairs: usize) -> anyhow::Result<Vec<Line>> {
+    let singles = Backlog::clicks(bench.sizes.events, daily::CODES);
+    let pairs = pairs!(pairs, ours(bench).await?, daily::drain(&bench.ground, singles).await?);
     Ok(vec![Line {
         name: "P3",
         what: "credits, payments, single events ÷ bare drain".to_owned(),
@@ -26,7 +26,7 @@ pub async fn backlog(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
 }
 
 /// Registers the users, then drains a backlog of payments of a cent each; events a second.
-pub async fn ours(bench: &mut Bench<'_>) -> anyhow::Result<f64> {
+pub async fn ours(bench: &mut Bench) -> anyhow::Result<f64> {
     let ground = &bench.ground;
     let database = ground.database("bench_credits").await?;
     ground.empty().await?;
@@ -44,7 +44,7 @@ pub async fn ours(bench: &mut Bench<'_>) -> anyhow::Result<f64> {
     let registering = ground.start("credits", &database, &[])?;
     database.reaches("SELECT COUNT(*) AS n FROM account", USERS as i64, &mut []).await?;
     registering.stop().await?;
-    let events = bench.given.events;
+    let events = bench.sizes.events;
     let payments = Backlog { kind: EventType::Payment, events, grouped: 1, names: USERS };
     payments.publish(ground).await?;
     let state = (TOTALS, events as i64);

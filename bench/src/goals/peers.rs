@@ -38,13 +38,13 @@ const PEERS: [Peer; 3] = [
 ];
 
 /// P10.
-pub async fn all(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
-    let installed = bench.given.place.peers.clone().context("P10 needs --peers")?;
-    let run = daily::Run::singles(bench.given.events);
+pub async fn all(bench: &mut Bench, pairs: usize) -> anyhow::Result<Vec<Line>> {
+    let installed = bench.ground.place.peers.clone().context("P10 needs --peers")?;
+    let run = daily::Run::singles(bench.sizes.events);
     let mut lines = Vec::new();
     for peer in &PEERS {
         let pairs =
-            pairs!(bench, daily::ours(bench, &run).await?, theirs(bench, peer, &installed).await?);
+            pairs!(pairs, daily::ours(bench, &run).await?, theirs(bench, peer, &installed).await?);
         lines.push(Line {
             name: "P10",
             what: format!("P1's rate ÷ {} doing the same", peer.name),
@@ -57,7 +57,7 @@ pub async fn all(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
 }
 
 /// Events a second between the first that is counted and the last: its start is not held against it.
-async fn theirs(bench: &Bench<'_>, peer: &Peer, installed: &Path) -> anyhow::Result<f64> {
+async fn theirs(bench: &Bench, peer: &Peer, installed: &Path) -> anyhow::Result<f64> {
     let ground = &bench.ground;
     let database = ground.database("bench_peer").await?;
     ground.empty().await?;

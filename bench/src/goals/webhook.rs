@@ -20,8 +20,8 @@ const CONCURRENCY: usize = 64;
 const DELIVERED: &str = "SELECT COUNT(*) AS n FROM delivery WHERE state = 'delivered'";
 
 /// P6.
-pub async fn deliveries(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
-    let pairs = pairs!(bench, ours(bench).await?, bare(bench).await?);
+pub async fn deliveries(bench: &mut Bench, pairs: usize) -> anyhow::Result<Vec<Line>> {
+    let pairs = pairs!(pairs, ours(bench).await?, bare(bench).await?);
     Ok(vec![Line {
         name: "P6",
         what: format!("billing, signed, durable outcome, concurrency {CONCURRENCY} ÷ bare reqwest"),
@@ -32,12 +32,12 @@ pub async fn deliveries(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Line>> {
 }
 
 /// Sends a backlog of deliveries; calls a second.
-pub async fn ours(bench: &mut Bench<'_>) -> anyhow::Result<f64> {
-    send(bench, bench.given.events / EVENTS_A_DELIVERY, 0).await
+pub async fn ours(bench: &mut Bench) -> anyhow::Result<f64> {
+    send(bench, bench.sizes.events / EVENTS_A_DELIVERY, 0).await
 }
 
 /// Sends so many deliveries to a receiver that takes so long to answer; calls a second.
-pub async fn send(bench: &mut Bench<'_>, count: usize, pause_ms: usize) -> anyhow::Result<f64> {
+pub async fn send(bench: &mut Bench, count: usize, pause_ms: usize) -> anyhow::Result<f64> {
     let arguments = ["limit", "sink", "--pause-ms", &pause_ms.to_string()];
     let (sink, address) = Program::start_and_hear(&own_file()?, &arguments).await?;
     let database = bench.ground.database("bench_billing").await?;
@@ -59,9 +59,9 @@ pub async fn send(bench: &mut Bench<'_>, count: usize, pause_ms: usize) -> anyho
     Ok(count as f64 / seconds)
 }
 
-async fn bare(bench: &Bench<'_>) -> anyhow::Result<f64> {
+async fn bare(bench: &Bench) -> anyhow::Result<f64> {
     let (sink, address) = Program::start_and_hear(&own_file()?, &["limit", "sink"]).await?;
-    let count = (bench.given.events / EVENTS_A_DELIVERY).to_string();
+    let count = (bench.sizes.events / EVENTS_A_DELIVERY).to_string();
     let url = format!("http://{address}/credit/alice");
     let said = output(&own_file()?, &["limit", "post", "--url", &url, "--count", &count]).await?;
     sink.stop().await?;

@@ -2,11 +2,9 @@
 use anyhow::Context as _;
 use clap::Args;
 use futures_util::StreamExt as _;
-use lapin::{
-    Connection, ConnectionProperties,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
-    types::FieldTable,
-};
+use lapin::{Connection, ConnectionProperties, options::BasicAckOptions};
+
+use super::consume;
 
 /// See the module.
 #[derive(Args)]
@@ -32,12 +30,7 @@ impl Drain {
     /// Takes so many messages, and ends.
     pub async fn run(self) -> anyhow::Result<()> {
         let connection = Connection::connect(&self.amqp, ConnectionProperties::default()).await?;
-        let channel = connection.create_channel().await?;
-        channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
-        let (queue, tag) = (self.queue.into(), "".into());
-        let options = BasicConsumeOptions::default();
-        let mut consumer =
-            channel.basic_consume(queue, tag, options, FieldTable::default()).await?;
+        let (channel, mut consumer) = consume(&connection, &self.queue, self.prefetch).await?;
         for taken in 1..=self.count {
             let delivery = consumer.next().await.context("the consumer ended")??;
             std::hint::black_box(&delivery.data);

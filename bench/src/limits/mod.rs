@@ -7,6 +7,11 @@ mod sink;
 pub mod trip;
 
 use clap::Subcommand;
+use lapin::{
+    Channel, Connection, Consumer,
+    options::{BasicConsumeOptions, BasicQosOptions},
+    types::FieldTable,
+};
 
 /// See the module.
 #[derive(Subcommand)]
@@ -32,4 +37,18 @@ pub async fn run(limit: Limit) -> anyhow::Result<()> {
         Limit::Sink(sink) => sink.serve().await,
         Limit::Trip(trip) => trip.run().await,
     }
+}
+
+/// Consumes a queue, on a channel of its own.
+async fn consume(
+    connection: &Connection,
+    queue: &str,
+    prefetch: u16,
+) -> anyhow::Result<(Channel, Consumer)> {
+    let channel = connection.create_channel().await?;
+    channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+    let options = BasicConsumeOptions::default();
+    let consumer =
+        channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await?;
+    Ok((channel, consumer))
 }

@@ -4,15 +4,15 @@ use clap::Args;
 use futures_util::StreamExt as _;
 use lapin::{
     BasicProperties, Connection, ConnectionProperties,
-    options::{
-        BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
-        ConfirmSelectOptions,
-    },
-    types::FieldTable,
+    options::{BasicAckOptions, BasicPublishOptions, ConfirmSelectOptions},
 };
 use referral::clock::Clock;
 
+use super::consume;
 use crate::load::{percentile, ticks};
+
+/// Messages that the broker hands over before acks.
+const PREFETCH: u16 = 1_000;
 
 /// See the module.
 #[derive(Args)]
@@ -35,12 +35,7 @@ impl Trip {
     /// Prints the 99th percentile in milliseconds.
     pub async fn run(self) -> anyhow::Result<()> {
         let connection = Connection::connect(&self.amqp, ConnectionProperties::default()).await?;
-        let channel = connection.create_channel().await?;
-        channel.basic_qos(1_000, BasicQosOptions::default()).await?;
-        let (queue, tag) = (self.queue.as_str().into(), "".into());
-        let options = BasicConsumeOptions::default();
-        let mut consumer =
-            channel.basic_consume(queue, tag, options, FieldTable::default()).await?;
+        let (_channel, mut consumer) = consume(&connection, &self.queue, PREFETCH).await?;
         let count = self.rate * self.seconds as usize;
         let publishing = tokio::spawn(publish(connection, self.queue, self.rate, count));
         let mut took = Vec::with_capacity(count);
