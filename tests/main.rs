@@ -15,6 +15,7 @@ mod browser;
 mod codes;
 mod daily;
 mod days;
+mod dead;
 mod deliveries;
 mod exactly_once;
 mod forms;

@@ -3,6 +3,7 @@
 //! Owns the arguments, what is printed, and exit codes: 0 done, 1 failed, 2 wrong use. What is
 //! done is the other rooms'. A secret comes on standard input, never as an argument.
 mod admin;
+mod dead;
 mod deliveries;
 pub mod demo;
 mod domain;
@@ -60,6 +61,8 @@ enum Command {
     Import(import::Args),
     /// Publishes events, each confirmed by the broker
     Publish(Box<publish::Args>),
+    /// Messages that the workers parked: bad events, and whatever crashed a worker
+    Dead(dead::Args),
     /// What billing was told, or is to be told, of credits
     Deliveries(deliveries::Args),
     /// Exchange rates of a domain
@@ -159,6 +162,7 @@ fn operate(command: Command, settings: Settings) -> ExitCode {
             Command::Payout(args) => payout::run(args, &tools).await,
             Command::Prune(args) => prune::run(args, &tools).await,
             Command::Rcp(args) => rcp::run(args, &tools).await,
+            Command::Dead(args) => dead::run(args, &tools).await,
             Command::Deliveries(args) => deliveries::run(args, &tools).await,
             Command::Demo(args) => demo::run(args, &tools).await,
         }
@@ -220,6 +224,13 @@ mod tests {
             ("referral token create --login l --domain d --ttl 5", "--ttl"),
             ("referral admin create l --domain d", "--password-stdin"),
             ("referral admin totp l --off", "--domain"),
+            ("referral dead", "list"),
+            ("referral dead show", "<ID>"),
+            ("referral dead list --worker nobody", "--worker"),
+            ("referral dead replay --worker ingress", "daily-records, credits, billing or mail"),
+            ("referral dead drop", "--all"),
+            ("referral dead drop --worker credits", "--reason"),
+            ("referral dead drop --all --reason schema", "--reason"),
             ("referral deliveries test --user-hash=", "--user-hash"),
             ("referral import users", "<FILE>"),
             ("referral import users f --program one", "--program"),
