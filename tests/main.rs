@@ -38,6 +38,7 @@ mod prune;
 mod rates;
 mod rcp;
 mod readme;
+mod rebuild;
 mod receivers;
 mod registration;
 mod replies;

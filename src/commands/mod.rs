@@ -19,6 +19,7 @@ mod publish;
 mod publish_file;
 mod rates;
 mod rcp;
+mod rebuild;
 mod token;
 
 use std::{io::IsTerminal as _, process::ExitCode};
@@ -75,6 +76,8 @@ enum Command {
     Payout(payout::Args),
     /// Empties old clicks of what was raw of them; that they were counted stays known
     Prune(prune::Args),
+    /// Recomputes daily records and credit entries from the stored events, and repairs them
+    Rebuild(rebuild::Args),
     /// This system as the referral system of a remote RCP
     Rcp(rcp::Args),
     /// Starts everything, walks one referral through, and stays up (what `make run` runs)
@@ -161,6 +164,7 @@ fn operate(command: Command, settings: Settings) -> ExitCode {
             Command::Partner(args) => partner::run(args, &tools).await,
             Command::Payout(args) => payout::run(args, &tools).await,
             Command::Prune(args) => prune::run(args, &tools).await,
+            Command::Rebuild(args) => rebuild::run(args, &tools).await,
             Command::Rcp(args) => rcp::run(args, &tools).await,
             Command::Dead(args) => dead::run(args, &tools).await,
             Command::Deliveries(args) => deliveries::run(args, &tools).await,
@@ -246,6 +250,7 @@ mod tests {
             ("referral domain set d --min-payout 0", "--min-payout"),
             ("referral prune --older-than 23h", "--older-than"),
             ("referral prune", "--older-than"),
+            ("referral rebuild --dry-run", "--dry-run"),
             ("referral rcp sync", "--url"),
             ("referral rcp sync --url cp.example", "--url"),
             ("referral rcp sync --url https://cp.example --every 0s", "--every"),
