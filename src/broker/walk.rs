@@ -23,7 +23,8 @@ const REMOVALS_UNASKED: u32 = 16;
 /// See the module.
 #[derive(Debug)]
 pub struct Walk {
-    session: Session,
+    // None where nothing lies: a consumer would take, and put behind the others, what comes back only now.
+    session: Option<Session>,
     lying: u64,
     taken: u64,
     held: u16,
@@ -43,9 +44,14 @@ impl Broker {
         let open = || async {
             let link = self.open("walk").await?;
             let lying = consumer::count(&link, queue).await?;
-            // No more than there are, so that what comes later is left alone.
-            let most = u16::try_from(lying).unwrap_or(HELD_MOST).max(1);
-            let session = Session::open(link, queue, most, streak.clone()).await?;
+            let session = if lying == 0 {
+                link.close().await;
+                None
+            } else {
+                // No more than there are, so that what comes later is left alone.
+                let most = u16::try_from(lying).unwrap_or(HELD_MOST);
+                Some(Session::open(link, queue, most, streak.clone()).await?)
+            };
             Ok(Walk { session, lying, taken: 0, held: 0, unasked: 0, over: lying == 0 })
         };
         self.insist(queue, &streak, shutdown, open).await
@@ -67,10 +73,11 @@ impl Walk {
     /// The next message; `None` after the last of those that lay there when the walk began. What arrives
     /// later is not seen.
     pub async fn next(&mut self) -> Result<Option<Message>, Lost> {
-        if self.over || self.held == HELD_MOST {
+        let Some(session) = self.session.as_mut().filter(|_| !self.over && self.held < HELD_MOST)
+        else {
             return Ok(None);
-        }
-        let Ok(message) = timeout(QUIET, self.session.next()).await else {
+        };
+        let Ok(message) = timeout(QUIET, session.next()).await else {
             self.over = true;
             return Ok(None);
         };
@@ -83,7 +90,8 @@ impl Walk {
 
     /// Takes a message out of the queue for ever, by its tag.
     pub async fn remove(&mut self, tag: u64) -> Result<(), Lost> {
-        self.session.ack_one(tag).await?;
+        let Some(session) = &self.session else { return Err(Lost::Stopped) };
+        session.ack_one(tag).await?;
         self.held -= 1;
         self.unasked += 1;
         if self.unasked == REMOVALS_UNASKED { self.ask().await } else { Ok(()) }
@@ -92,14 +100,17 @@ impl Walk {
     /// Ends the walk; everything that was not removed is back, everything that was is gone.
     pub async fn close(mut self) -> Result<(), Lost> {
         let asked = self.ask().await;
-        self.session.close().await;
+        if let Some(session) = self.session {
+            session.close().await;
+        }
         asked
     }
 
     /// Waits until the broker has done all removals.
     async fn ask(&mut self) -> Result<(), Lost> {
-        if std::mem::take(&mut self.unasked) > 0 {
-            self.session.lying().await?;
+        let asking = std::mem::take(&mut self.unasked) > 0;
+        if let Some(session) = self.session.as_ref().filter(|_| asking) {
+            session.lying().await?;
         }
         Ok(())
     }
