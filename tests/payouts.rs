@@ -9,15 +9,28 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use proptest::{
+    collection::vec,
+    prelude::*,
+    strategy::ValueTree,
+    test_runner::{Config, TestRunner},
+};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Bed, PATIENCE, Program, eventually, on_every_database},
-    model::fact::payment,
-    partner::{call, data, house, key, publish, referred},
+    harness::{Bed, PATIENCE, Program, Tenant, eventually, messages::single, on_every_database},
+    model::{
+        fact::{decimal, payment},
+        outcome,
+        payouts::{Payout, Purse},
+    },
+    partner::{EMAIL, call, data, house, key, publish, referred},
 };
 
-on_every_database!(a_hundred_at_once_pay_once_and_never_more_than_is_due_while_payments_arrive);
+on_every_database!(
+    a_hundred_at_once_pay_once_and_never_more_than_is_due_while_payments_arrive,
+    any_course_of_payments_and_payouts_is_the_models,
+);
 
 /// How many ask at a time.
 const ASKING: usize = 100;
@@ -122,4 +135,94 @@ async fn a_hundred_at_once_pay_once_and_never_more_than_is_due_while_payments_ar
     assert_eq!(sums(&bed).await, (accrued, accrued));
     let info = data(&second, &key, "get_info").await;
     assert_eq!((&info["balance"], &info["totalReceived"]), (&json!(0.0), &json!(0.0)));
+}
+
+/// What happens to a partner's account.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// A referred user pays so much.
+    Paid(i64),
+    /// The partner asks for the balance, of which the domain pays out at least so much.
+    Asked(i64),
+    /// The operator says what became of the payout with this number.
+    Closed(usize, Payout),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let became = prop_oneof![Just(Payout::Done), Just(Payout::Cancelled)];
+    vec(
+        prop_oneof![
+            4 => (1..100_000_i64).prop_map(Step::Paid),
+            3 => prop_oneof![Just(1), 1..3000_i64].prop_map(Step::Asked),
+            3 => (0..4_usize, became).prop_map(|(number, became)| Step::Closed(number, became)),
+        ],
+        12,
+    )
+}
+
+/// The account after each step is the model's: balance, what was received, what was taken.
+async fn any_course_of_payments_and_payouts_is_the_models(bed: Arc<Bed>) {
+    const COURSES: usize = 3;
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
+    let workers = bed.start_workers(1, &[]).await;
+    let ingress = bed.start("ingress").await;
+    for _ in 0..COURSES {
+        let steps = steps().new_tree(&mut runner).unwrap().current();
+        goes(&bed, &ingress, &steps).await;
+    }
+    bed.drain(workers).await;
+}
+
+async fn goes(bed: &Bed, ingress: &Program, steps: &[Step]) {
+    let mut tenant = Tenant::create(bed, "UTC").await;
+    tenant.rewarding_programme(bed, "Default", 0, 2500, 333_333).await;
+    let domain = tenant.name.clone();
+    let method = ["payout", "method", "add", "Bank", "--domain", &domain];
+    let add = format!("add_payout&account=U1&method_id={}", bed.referral(&method, "").await);
+    let key = bed.referral(&["partner", "key", "--email", EMAIL, "--domain", &domain], "").await;
+    let mut facts = referred(&["bob"]);
+    bed.publish(facts.iter().map(|fact| single(fact, &domain)).collect()).await;
+    let (mut purse, mut accrued, mut ids) = (Purse::default(), 0, Vec::new());
+    for step in steps {
+        match *step {
+            Step::Paid(minor) => {
+                let fact = payment("bob", minor);
+                bed.publish(vec![single(&fact, &domain)]).await;
+                facts.push(fact);
+                let now = outcome(&tenant.world, &facts).rewards("alice");
+                purse.accrue(now - accrued);
+                accrued = now;
+            }
+            Step::Asked(min) => {
+                let min_payout = ["domain", "set", &domain, "--min-payout", &decimal(min)];
+                bed.referral(&min_payout, "").await;
+                let answer = call(ingress, &key, &add).await.1;
+                let taken =
+                    answer["data"]["items"].as_object().and_then(|items| items.iter().next());
+                let taken = taken.map(|(id, payout)| (id.clone(), minor(&payout["amount"])));
+                assert_eq!(taken.as_ref().map(|(_, amount)| *amount), purse.ask(min), "{answer}");
+                ids.extend(taken.map(|(id, _)| id));
+            }
+            Step::Closed(number, became) => {
+                let word = if became == Payout::Done { "done" } else { "cancel" };
+                let id = ids.get(number).map_or("987654321", String::as_str);
+                let told = bed.operate(&["payout", word, id], &[], "").await;
+                assert_eq!(told.code == Some(0), purse.close(number, became), "{}", told.errors);
+            }
+        }
+        let expected = (purse.balance(), purse.received());
+        eventually(&format!("{expected:?} after {step:?} of {steps:?}"), PATIENCE, async || {
+            let (_, answer) = call(ingress, &key, "get_info").await;
+            let info = &answer["data"];
+            match (minor(&info["balance"]), minor(&info["totalReceived"])) {
+                found if found == expected => Ok(()),
+                found => Err(format!("{found:?} {answer}")),
+            }
+        })
+        .await;
+    }
+}
+
+fn minor(amount: &Value) -> i64 {
+    (amount.as_f64().unwrap_or(-1.0) * 100.0).round() as i64
 }

@@ -16,6 +16,7 @@ mod m20261126_000007_letters;
 mod m20261126_000008_circuits;
 mod m20261126_000009_room;
 mod m20261126_000010_clicks_of_code;
+mod m20261126_000011_zones;
 mod sql;
 
 /// All migrations, in order.
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000008_circuits::Migration),
             Box::new(m20261126_000009_room::Migration),
             Box::new(m20261126_000010_clicks_of_code::Migration),
+            Box::new(m20261126_000011_zones::Migration),
         ]
     }
 }

@@ -11,7 +11,10 @@ use std::{
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
     Consumer,
-    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
+    options::{
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions,
+        QueueDeclareOptions,
+    },
     types::FieldTable,
 };
 use tokio::time::Instant;
@@ -160,6 +163,16 @@ impl Session {
             .map_err(|error| self.note(error.into()))
     }
 
+    /// How many messages lie in the queue, besides those that somebody holds. The broker has seen every
+    /// earlier acknowledgement of this session before it answers.
+    pub(super) async fn lying(&self) -> Result<u64, Lost> {
+        let Some(link) = &self.link else {
+            return Err(Lost::Stopped);
+        };
+        let counted = count(link, self.consumer.queue().as_str()).await;
+        counted.map_err(|error| self.note(error.into()))
+    }
+
     /// Takes no more messages. What is held may still be acknowledged; what had arrived without
     /// being taken goes back with the rest at the end of the session. [`next`](Self::next) says
     /// [`Lost::Stopped`] from now on.
@@ -181,6 +194,13 @@ impl Session {
             link.close().await;
         }
     }
+}
+
+/// How many messages lie in a queue, besides those that somebody holds.
+pub(super) async fn count(link: &Link, queue: &str) -> lapin::Result<u64> {
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let found = link.channel.queue_declare(queue.into(), options, FieldTable::default()).await?;
+    Ok(found.message_count().into())
 }
 
 async fn consume(link: &Link, queue: &str, prefetch: u16) -> lapin::Result<Consumer> {

@@ -68,8 +68,7 @@ pub fn decode(incoming: &Incoming<'_>, now: Micros, message_max: usize) -> Decod
     let Ok(text) = std::str::from_utf8(incoming.body) else {
         return Decoded::Whole(Bad::new(Reason::MalformedJson, "the body is not UTF-8"));
     };
-    let essence = incoming.content_type.unwrap_or_default();
-    let essence = essence.split(';').next().unwrap_or_default().trim();
+    let essence = essence(incoming.content_type);
     if essence.eq_ignore_ascii_case(SINGLE) {
         Decoded::Events(vec![single(text, None, incoming, now)])
     } else if essence.eq_ignore_ascii_case(BATCH) {
@@ -80,6 +79,11 @@ pub fn decode(incoming: &Incoming<'_>, now: Micros, message_max: usize) -> Decod
         let detail = format!("content-type must be {SINGLE}, {BATCH} or {BINARY}");
         Decoded::Whole(Bad::new(Reason::Schema, detail))
     }
+}
+
+/// A content type without its parameters.
+pub(super) fn essence(content_type: Option<&str>) -> &str {
+    content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim()
 }
 
 fn batch(text: &str, incoming: &Incoming<'_>, now: Micros) -> Decoded {
@@ -140,12 +144,13 @@ fn single(text: &str, raw: Option<Range<usize>>, incoming: &Incoming<'_>, now: M
     }
 }
 
+/// An attribute of an event in binary mode.
+pub(super) fn attribute(name: &str, header: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    header(&format!("cloudEvents:{name}")).or_else(|| header(&format!("cloudEvents_{name}")))
+}
+
 fn binary(text: &str, incoming: &Incoming<'_>, now: Micros) -> Item {
-    let attribute = |name: &str| {
-        (incoming.header)(&format!("cloudEvents:{name}"))
-            .or_else(|| (incoming.header)(&format!("cloudEvents_{name}")))
-            .map(Cow::Owned)
-    };
+    let attribute = |name: &str| attribute(name, incoming.header).map(Cow::Owned);
     let mut envelope = Envelope {
         specversion: attribute("specversion"),
         id: attribute("id"),

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`topology`], [`message`], [`outgoing`], [`hints`], [`connection`], [`consumer`], [`publisher`] (its task
 //! in
-//! `dispatch` and `window`), [`parking`].
+//! `dispatch` and `window`), [`parking`], [`walk`], [`replay`].
 
 pub mod compose;
 pub mod connection;
@@ -18,7 +18,9 @@ pub mod message;
 pub mod outgoing;
 pub mod parking;
 pub mod publisher;
+pub mod replay;
 pub mod topology;
+pub mod walk;
 mod window;
 
 pub use connection::{Broker, BrokerError, BrokerSettings};
@@ -27,3 +29,4 @@ pub use message::{HeaderValue, Headers, Message};
 pub use outgoing::Outgoing;
 pub use parking::{ParkBody, parked};
 pub use publisher::{PublishError, Publisher};
+pub use walk::Walk;

@@ -53,6 +53,36 @@ pub const KEY_BILLING: &str = "billing";
 /// Routing key, on [`WORK`], of letters.
 pub const KEY_MAIL: &str = "mail";
 
+/// Where a worker's parked messages are, and where they go back to when they are replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parked {
+    /// The worker's name, as in `x-worker`.
+    pub worker: &'static str,
+    /// Its dead queue.
+    pub queue: &'static str,
+    /// The exchange that its messages came by.
+    pub exchange: &'static str,
+    /// The key under which this very worker parks what nobody can make sense of.
+    pub key: &'static str,
+}
+
+/// Of all workers.
+pub const PARKED: [Parked; 4] = [
+    parked("daily-records", DAILY_RECORDS_DEAD, EVENTS, KEY_CLICK),
+    parked("credits", CREDITS_DEAD, EVENTS, KEY_BATCH),
+    parked("billing", BILLING_DEAD, WORK, KEY_BILLING),
+    parked("mail", MAIL_DEAD, WORK, KEY_MAIL),
+];
+
+const fn parked(
+    worker: &'static str,
+    queue: &'static str,
+    exchange: &'static str,
+    key: &'static str,
+) -> Parked {
+    Parked { worker, queue, exchange, key }
+}
+
 /// Deliveries after which a work queue gives a message up, dead-lettered by the broker: so many that
 /// restarts never reach it.
 pub const WORK_DELIVERY_LIMIT: i64 = 1_000;
@@ -258,6 +288,19 @@ mod tests {
             let binding = table.bindings.iter().find(|b| b.queue == dead);
             let binding = binding.unwrap_or_else(|| panic!("{dead} is bound to nothing"));
             assert_eq!((binding.exchange, binding.key), (DEAD, queue.name));
+        }
+    }
+
+    #[test]
+    fn what_any_worker_parked_can_be_replayed_to_it() {
+        let table = topology();
+        let work: Vec<_> = table.queues.iter().filter(|q| q.role == Role::Work).collect();
+        assert_eq!(work.len(), PARKED.len());
+        for (queue, parked) in work.into_iter().zip(PARKED) {
+            assert_eq!(queue.name, format!("referral.{}", parked.worker));
+            assert_eq!(parked.queue, format!("{}.dead", queue.name));
+            let back = |b: &&Binding| (b.exchange, b.key) == (parked.exchange, parked.key);
+            assert!(table.bindings.iter().filter(back).any(|b| b.queue == queue.name));
         }
     }
 

@@ -124,7 +124,7 @@ async fn set(
         bail!("--currency: the domain {name:?} has payments or programmes already");
     }
     if let Some(zone) = timezone {
-        tenants::set_zone(&store, domain.id, zone).await?;
+        tenants::set_zone(&store, domain.id, zone, tools.clock.now()).await?;
     }
     if let Some(min) = min_payout {
         payouts::set_min_payout(&store, domain.id, min).await?;

@@ -3,6 +3,7 @@
 //! Owns the arguments, what is printed, and exit codes: 0 done, 1 failed, 2 wrong use. What is
 //! done is the other rooms'. A secret comes on standard input, never as an argument.
 mod admin;
+mod dead;
 mod deliveries;
 pub mod demo;
 mod domain;
@@ -18,6 +19,7 @@ mod publish;
 mod publish_file;
 mod rates;
 mod rcp;
+mod rebuild;
 mod token;
 
 use std::{io::IsTerminal as _, process::ExitCode};
@@ -60,6 +62,8 @@ enum Command {
     Import(import::Args),
     /// Publishes events, each confirmed by the broker
     Publish(Box<publish::Args>),
+    /// Messages that the workers parked: bad events, and whatever crashed a worker
+    Dead(dead::Args),
     /// What billing was told, or is to be told, of credits
     Deliveries(deliveries::Args),
     /// Exchange rates of a domain
@@ -72,6 +76,8 @@ enum Command {
     Payout(payout::Args),
     /// Empties old clicks of what was raw of them; that they were counted stays known
     Prune(prune::Args),
+    /// Recomputes daily records and credit entries from the stored events, and repairs them
+    Rebuild(rebuild::Args),
     /// This system as the referral system of a remote RCP
     Rcp(rcp::Args),
     /// Starts everything, walks one referral through, and stays up (what `make run` runs)
@@ -158,7 +164,9 @@ fn operate(command: Command, settings: Settings) -> ExitCode {
             Command::Partner(args) => partner::run(args, &tools).await,
             Command::Payout(args) => payout::run(args, &tools).await,
             Command::Prune(args) => prune::run(args, &tools).await,
+            Command::Rebuild(args) => rebuild::run(args, &tools).await,
             Command::Rcp(args) => rcp::run(args, &tools).await,
+            Command::Dead(args) => dead::run(args, &tools).await,
             Command::Deliveries(args) => deliveries::run(args, &tools).await,
             Command::Demo(args) => demo::run(args, &tools).await,
         }
@@ -220,6 +228,13 @@ mod tests {
             ("referral token create --login l --domain d --ttl 5", "--ttl"),
             ("referral admin create l --domain d", "--password-stdin"),
             ("referral admin totp l --off", "--domain"),
+            ("referral dead", "list"),
+            ("referral dead show", "<ID>"),
+            ("referral dead list --worker nobody", "--worker"),
+            ("referral dead replay --worker ingress", "daily-records, credits, billing or mail"),
+            ("referral dead drop", "--all"),
+            ("referral dead drop --worker credits", "--reason"),
+            ("referral dead drop --all --reason schema", "--reason"),
             ("referral deliveries test --user-hash=", "--user-hash"),
             ("referral import users", "<FILE>"),
             ("referral import users f --program one", "--program"),
@@ -235,6 +250,7 @@ mod tests {
             ("referral domain set d --min-payout 0", "--min-payout"),
             ("referral prune --older-than 23h", "--older-than"),
             ("referral prune", "--older-than"),
+            ("referral rebuild --dry-run", "--dry-run"),
             ("referral rcp sync", "--url"),
             ("referral rcp sync --url cp.example", "--url"),
             ("referral rcp sync --url https://cp.example --every 0s", "--every"),

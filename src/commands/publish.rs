@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Tools, publish_file, wrong_use};
 use crate::{
     broker::{
-        Broker, Outgoing, PublishError, Publisher,
+        Broker, BrokerError, Outgoing, PublishError, Publisher,
         compose::{self, Draft},
         envelope::{self, Decoded, Incoming, SINGLE},
         topology,
@@ -229,6 +229,17 @@ pub(super) fn check(json: &str, now: Micros, message_bytes_max: usize) -> Result
     }
 }
 
+/// What `opening` gives once the broker is there, which is waited for a while.
+pub(super) async fn opened<T>(
+    opening: impl Future<Output = Result<Option<T>, BrokerError>>,
+) -> anyhow::Result<T> {
+    let opened = timeout(BROKER_WAIT, opening).await;
+    match opened.with_context(|| format!("no broker within {} s", BROKER_WAIT.as_secs()))?? {
+        Some(opened) => Ok(opened),
+        None => bail!("stopped"),
+    }
+}
+
 /// A connection to publish on.
 pub(super) struct Link {
     publisher: Publisher,
@@ -240,12 +251,8 @@ impl Link {
     /// Connects, and waits a while for a broker that is not there.
     pub(super) async fn open(tools: &Tools) -> anyhow::Result<Self> {
         let broker = Broker::new(tools.settings.broker("referral publish")?);
-        let declared = timeout(BROKER_WAIT, broker.declare(&tools.shutdown)).await;
-        match declared.with_context(|| format!("no broker within {} s", BROKER_WAIT.as_secs()))? {
-            Ok(true) => {}
-            Ok(false) => bail!("stopped"),
-            Err(error) => return Err(error.into()),
-        }
+        let declared = async { Ok(broker.declare(&tools.shutdown).await?.then_some(())) };
+        opened(declared).await?;
         let ending = CancellationToken::new();
         let publisher = broker.publisher(ending.clone());
         Ok(Self { publisher, ending, shutdown: tools.shutdown.clone() })

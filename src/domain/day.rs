@@ -140,6 +140,33 @@ impl Day {
         })
     }
 
+    /// The instants that lie on the day, each stretch without its end: one, or more where clocks were set
+    /// back over midnight. To the minute, as clocks are set.
+    pub fn stretches(self, zone: Tz) -> Vec<(Micros, Micros)> {
+        const MINUTE_US: i64 = 60_000_000;
+        const AROUND_US: i64 = 180 * MINUTE_US;
+        let end = self.after().begins(zone).0 + AROUND_US;
+        let mut at = self.begins(zone).0 - AROUND_US;
+        let mut stretches: Vec<(Micros, Micros)> = Vec::new();
+        while at < end {
+            let until = at + MINUTE_US;
+            if Micros(at).day(zone) == self {
+                match stretches.last_mut() {
+                    Some((_, last)) if last.0 == at => *last = Micros(until),
+                    _ => stretches.push((Micros(at), Micros(until))),
+                }
+            }
+            at = until;
+        }
+        stretches
+    }
+
+    /// The day after.
+    #[must_use]
+    pub fn after(self) -> Self {
+        Self(self.0.succ_opt().unwrap_or(self.0))
+    }
+
     /// The day before.
     #[must_use]
     pub fn before(self) -> Self {
@@ -156,6 +183,21 @@ impl std::fmt::Display for Day {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_is_one_stretch_unless_clocks_were_set_back_over_midnight() {
+        let minutes = |day: &str, zone: &str| -> Vec<i64> {
+            let stretches = Day::parse(day).unwrap().stretches(zone.parse().unwrap());
+            stretches.iter().map(|(from, until)| (until.0 - from.0) / 60_000_000).collect()
+        };
+        assert_eq!(minutes("2026-01-01", "UTC"), [1440]);
+        assert_eq!(minutes("2026-03-29", "Europe/Berlin"), [1380]);
+        assert_eq!(minutes("2026-10-25", "Europe/Berlin"), [1500]);
+        assert_eq!(minutes("2026-01-01", "Asia/Kathmandu"), [1440]);
+        // At 00:01 back to 23:01.
+        assert_eq!(minutes("2009-10-31", "America/St_Johns"), [1440, 59]);
+        assert_eq!(minutes("2009-11-01", "America/St_Johns"), [1, 1440]);
+    }
 
     #[test]
     fn a_day_is_the_zones_own_also_when_it_has_23_or_25_hours() {

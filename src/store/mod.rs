@@ -19,6 +19,7 @@ pub mod payouts;
 pub mod programmes;
 pub mod prune;
 pub mod rates;
+pub mod rebuild;
 pub mod records;
 pub mod reference;
 pub mod referred;

@@ -6,7 +6,7 @@
 //! `payee` row and adds up behind it.
 use sea_orm::ConnectionTrait;
 
-use super::{Param, Row, Store, StoreError, connection::Statements};
+use super::{Param, Row, Store, StoreError, Tx, connection::Statements};
 use crate::domain::{Micros, Money};
 
 /// A way of being paid.
@@ -179,16 +179,25 @@ pub async fn ask(store: &Store, wanted: &Wanted<'_>) -> Result<Asked, StoreError
     store.again(async || ask_once(store, wanted).await).await
 }
 
-async fn ask_once(store: &Store, wanted: &Wanted<'_>) -> Result<Asked, StoreError> {
+/// How a user's rewards stand, behind the lock of whoever takes from them: whoever held it before has
+/// committed what they took.
+pub(super) async fn locked_balance(
+    tx: &Tx,
+    domain_id: i64,
+    user_hash: &str,
+) -> Result<Balance, StoreError> {
     const LOCK: &str = "INSERT INTO payee (domain_id, user_hash) VALUES ({?}, {?}) \
         {conflict domain_id, user_hash} user_hash = {old payee.user_hash}";
+    tx.run(LOCK, None, vec![domain_id.into(), user_hash.into()]).await?;
+    balance_on(tx, domain_id, user_hash).await
+}
+
+async fn ask_once(store: &Store, wanted: &Wanted<'_>) -> Result<Asked, StoreError> {
     const INSERT: &str = "INSERT INTO payout (domain_id, user_hash, method_id, account, \
         amount_minor, currency, status, ctime_us) VALUES ({?}, {?}, {?}, {?}, {?}, {?}, 0, {?})";
     let Wanted { domain_id, user_hash, method_id, account, currency, min, now } = *wanted;
     let tx = store.begin().await?;
-    tx.run(LOCK, None, vec![domain_id.into(), user_hash.into()]).await?;
-    // Read behind the lock: whoever held it before has committed what they took.
-    let due = balance_on(&tx, domain_id, user_hash).await?.due;
+    let due = locked_balance(&tx, domain_id, user_hash).await?.due;
     if due <= Money::ZERO || due < min {
         tx.rollback().await?;
         return Ok(Asked::TooLittle(due));

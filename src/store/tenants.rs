@@ -44,10 +44,18 @@ pub async fn create_domain(
     store.run(INSERT, None, params).await.map(|_| ())
 }
 
-/// Sets a domain's time zone. Days that are already recorded stay where they are.
-pub async fn set_zone(store: &Store, domain_id: i64, zone: Tz) -> Result<(), StoreError> {
-    const UPDATE: &str = "UPDATE domain SET timezone = {?} WHERE id = {?}";
-    store.run(UPDATE, None, vec![zone.name().into(), domain_id.into()]).await.map(|_| ())
+/// Sets a domain's time zone. Days that are already recorded stay where they are; when that was is kept
+/// for `rebuild`.
+pub async fn set_zone(
+    store: &Store,
+    domain_id: i64,
+    zone: Tz,
+    now: Micros,
+) -> Result<(), StoreError> {
+    const UPDATE: &str =
+        "UPDATE domain SET timezone = {?}, zone_us = {?} WHERE id = {?} AND timezone <> {?}";
+    let params = vec![zone.name().into(), now.0.into(), domain_id.into(), zone.name().into()];
+    store.run(UPDATE, None, params).await.map(|_| ())
 }
 
 /// Sets a domain's currency, which it can only have while it has no payments and no programmes

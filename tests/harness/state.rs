@@ -73,6 +73,7 @@ pub async fn read(store: &Store, domain_id: i64) -> Result<State, StoreError> {
             amount: row.int_or_null("amount_minor")?,
             total: row.int_or_null("total_minor")?,
             counted: row.truth("counted")?,
+            reward: row.int_or_null("reward_minor")?,
         };
         *state.payments.entry(kept).or_default() += 1;
     }

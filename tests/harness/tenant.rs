@@ -32,8 +32,9 @@ impl Tenant {
     /// A new domain with the programmes, codes and indications of a case.
     pub async fn of_case(bed: &Bed, case: &Case) -> Self {
         let mut tenant = Self::create(bed, case.zone).await;
-        for (number, (credit, target)) in case.programmes.iter().enumerate() {
-            tenant.programme(bed, &format!("Programme {number}"), *credit, *target).await;
+        for (number, (credit, target, percent_e4)) in case.programmes.iter().enumerate() {
+            let name = format!("Programme {number}");
+            tenant.rewarding_programme(bed, &name, *credit, *target, *percent_e4).await;
         }
         for code in case.registered(&tenant.world) {
             tenant.register(bed, code).await;
@@ -58,15 +59,34 @@ impl Tenant {
 
     /// Adds a programme; its id.
     pub async fn programme(&mut self, bed: &Bed, name: &str, credit: i64, target: i64) -> i64 {
+        self.rewarding_programme(bed, name, credit, target, 0).await
+    }
+
+    /// The same with a share of each payment for the referrer.
+    pub async fn rewarding_programme(
+        &mut self,
+        bed: &Bed,
+        name: &str,
+        credit: i64,
+        target: i64,
+        percent_e4: i64,
+    ) -> i64 {
         const INSERT: &str = "INSERT INTO programme (domain_id, name, credit_minor, target_minor, \
-            reward_percent_e4, ctime_us) VALUES ({?}, {?}, {?}, {?}, 0, 0)";
+            reward_percent_e4, ctime_us) VALUES ({?}, {?}, {?}, {?}, {?}, 0)";
         const FIND: &str = "SELECT MAX(id) AS id FROM programme WHERE domain_id = {?}";
         let domain_id = self.world.domain_id;
-        let values = vec![domain_id.into(), name.into(), credit.into(), target.into()];
+        let values =
+            vec![domain_id.into(), name.into(), credit.into(), target.into(), percent_e4.into()];
         run(&bed.store, INSERT, values).await;
         let found = bed.store.one(FIND, vec![domain_id.into()]).await.expect("read");
         let id = found.expect("a programme").int("id").expect("an id");
-        self.world.programmes.push(Programme { id, name: name.to_owned(), credit, target });
+        self.world.programmes.push(Programme {
+            id,
+            name: name.to_owned(),
+            credit,
+            target,
+            percent_e4,
+        });
         id
     }
 

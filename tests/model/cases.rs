@@ -26,8 +26,8 @@ pub struct Size {
 pub struct Case {
     /// Its domain's zone.
     pub zone: &'static str,
-    /// Credit and target of each programme, minor units.
-    pub programmes: Vec<(i64, i64)>,
+    /// Credit and target of each programme, minor units, and its percentage of each payment.
+    pub programmes: Vec<(i64, i64, i64)>,
     codes: Vec<CodeCase>,
     users: Vec<UserCase>,
     payments: Vec<PaymentCase>,
@@ -98,6 +98,7 @@ fn between(least: Size, most: Size, programmes_min: usize) -> impl Strategy<Valu
     let anyone = 0..users + 2;
     let zone = select(vec!["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/Los_Angeles"]);
     let money = select(vec![0_i64, 1, 999, 1000, 2500, 5000]);
+    let percent_e4 = select(vec![0_i64, 0, 25_000, 333_333, 1_000_000]);
     let code = (anyone.clone(), of(0..3_usize));
     let codes = vec(code.prop_map(|(owner, programme)| CodeCase { owner, programme }), 0..=4);
     let user = (referral(users), any::<bool>(), of(0..3_usize), 0..10_u8, 0..MINUTES);
@@ -123,7 +124,7 @@ fn between(least: Size, most: Size, programmes_min: usize) -> impl Strategy<Valu
     let click = (0..8_usize, prop::bool::weighted(0.2), 0..MINUTES);
     (
         zone,
-        vec((money.clone(), money), programmes_min..=3),
+        vec((money.clone(), money, percent_e4), programmes_min..=3),
         codes,
         vec(user, least.users..=most.users),
         vec(payment, least.payments..=most.payments),

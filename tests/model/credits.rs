@@ -85,6 +85,16 @@ impl Users {
         state
     }
 
+    /// What a payment accrues to who referred the payer (contract 4, Reward): its share by the terms
+    /// that the payer was settled under. A total is no payment.
+    pub fn reward(world: &World, settled: &State, kept: &Kept) -> Option<i64> {
+        let account = settled.accounts.get(&kept.user)?;
+        account.referrer.as_ref()?;
+        let percent_e4 = world.programme(account.programme?).percent_e4;
+        let amount = kept.amount.filter(|_| kept.counted && percent_e4 > 0)?;
+        Some(share(amount, percent_e4))
+    }
+
     /// `user_indicator` wins over `code`; without either, an earlier indication of the e-mail.
     fn referral(&self, world: &World, signup: &Signup) -> Referral {
         let indicated = || key(signup).and_then(|email| world.indications.get(&email));
@@ -182,6 +192,19 @@ fn earn(state: &mut State, world: &World, id: i64, user: &str, referrer: &str, t
         }
         *state.entries.entry(entry).or_default() += 1;
     }
+}
+
+/// So many ten-thousandths of a percent of an amount, rounded to the nearest minor unit, half to even.
+fn share(amount: i64, percent_e4: i64) -> i64 {
+    const WHOLE: i128 = 100 * 10_000;
+    let exact = i128::from(amount) * i128::from(percent_e4);
+    let below = exact / WHOLE;
+    let rounded = match 2 * (exact - below * WHOLE) - WHOLE {
+        0 => below + below % 2,
+        more if more > 0 => below + 1,
+        _ => below,
+    };
+    i64::try_from(rounded).expect("no more than the amount")
 }
 
 fn key(signup: &Signup) -> Option<String> {

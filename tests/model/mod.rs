@@ -1,9 +1,10 @@
-//! The oracle: contracts 1 and 5, and the daily records of contract 2, as plainly as they can be
-//! said. One thread, no database, no batches. What it cannot know, such as ids and instants of
+//! The oracle: contracts 1 and 5, the daily records of contract 2, rewards and payouts of contract 4, as
+//! plainly as they can be said. One thread, no database, no batches. What it cannot know, such as ids and instants of
 //! processing, is in no state.
 pub mod cases;
 pub mod credits;
 pub mod fact;
+pub mod payouts;
 pub mod records;
 pub mod state;
 pub mod world;
@@ -22,7 +23,7 @@ use self::{
 pub fn outcome<'a>(world: &World, facts: impl IntoIterator<Item = &'a Fact>) -> State {
     let mut seen = BTreeSet::new();
     let (mut users, mut days) = (Users::default(), Days::default());
-    let (mut payers, mut payments) = (BTreeMap::new(), BTreeMap::new());
+    let (mut payers, mut paid) = (BTreeMap::new(), Vec::new());
     for fact in facts {
         // The pair names the event for ever; delivered again it has no further effect.
         if !seen.insert((fact.source.clone(), fact.id.clone())) {
@@ -35,12 +36,17 @@ pub fn outcome<'a>(world: &World, facts: impl IntoIterator<Item = &'a Fact>) -> 
                 users.sign_up(signup);
             }
             What::Payment(payment) => {
-                *payments.entry(state::Kept::of(world, payment)).or_insert(0) += 1;
+                paid.push(state::Kept::of(world, payment));
                 credits::pay(&mut payers, world, payment);
             }
         }
     }
-    let mut state = users.settle(world, &payers);
+    let state = users.settle(world, &payers);
+    let mut payments = BTreeMap::new();
+    for mut kept in paid {
+        kept.reward = Users::reward(world, &state, &kept);
+        *payments.entry(kept).or_insert(0) += 1;
+    }
     payers.retain(|_, total| *total != state::Total::default());
     State {
         payers,
@@ -48,6 +54,6 @@ pub fn outcome<'a>(world: &World, facts: impl IntoIterator<Item = &'a Fact>) -> 
         clicks: days.clicks,
         bots: days.bots,
         records: days.records(),
-        ..std::mem::take(&mut state)
+        ..state
     }
 }

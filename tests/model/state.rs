@@ -80,10 +80,12 @@ pub struct Kept {
     pub total: Option<i64>,
     /// Towards totals.
     pub counted: bool,
+    /// Accrued to the referrer; nothing: it accrues nothing.
+    pub reward: Option<i64>,
 }
 
 impl Kept {
-    /// How this payment is kept.
+    /// How this payment is kept while nobody is known to have referred the payer.
     pub fn of(world: &World, payment: &Payment) -> Self {
         let currency = payment.currency.as_ref().unwrap_or(&world.currency).clone();
         let (amount, total) = match payment.paid {
@@ -91,7 +93,7 @@ impl Kept {
             Paid::Total(minor) => (None, Some(minor)),
         };
         let counted = currency == world.currency && payment.success != Some(false);
-        Self { user: payment.user.clone(), currency, amount, total, counted }
+        Self { user: payment.user.clone(), currency, amount, total, counted, reward: None }
     }
 }
 
@@ -127,6 +129,16 @@ impl State {
     /// Minor units that billing is owed in all.
     pub fn owed(&self) -> i64 {
         self.deliveries.iter().map(|(delivery, times)| delivery.entry.amount * times).sum()
+    }
+
+    /// Minor units that have accrued to this referrer in all (contract 4, Reward).
+    pub fn rewards(&self, referrer: &str) -> i64 {
+        let theirs = |user: &str| self.accounts[user].referrer.as_deref() == Some(referrer);
+        let accrued = self.payments.iter().filter_map(|(kept, times)| {
+            let reward = kept.reward?;
+            theirs(&kept.user).then_some(reward * times)
+        });
+        accrued.sum()
     }
 
     /// One line for each thing.

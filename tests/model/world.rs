@@ -32,6 +32,8 @@ pub struct Programme {
     pub credit: i64,
     /// For the referrer.
     pub target: i64,
+    /// Of each payment, for the referrer: a percentage in ten-thousandths.
+    pub percent_e4: i64,
 }
 
 /// A registered code.
