@@ -16,11 +16,11 @@ use crate::{
 on_every_database!(workers_that_write_the_same_rows_never_lock_each_other_out);
 
 /// Codes and users that every batch has, each batch in another order.
-const ROWS: usize = 150;
+const ROWS: usize = 600;
 /// Batches of clicks, and as many of payments.
-const BATCHES: usize = 40;
+const BATCHES: usize = 24;
 /// Coprime with [`ROWS`]: steps by which all rows are met.
-const STEPS: [usize; 8] = [1, 7, 11, 13, 149, 143, 139, 137];
+const STEPS: [usize; 8] = [1, 7, 11, 13, 599, 593, 589, 587];
 
 async fn workers_that_write_the_same_rows_never_lock_each_other_out(bed: Arc<Bed>) {
     let mut tenant = Tenant::create(&bed, "UTC").await;
@@ -40,7 +40,7 @@ async fn workers_that_write_the_same_rows_never_lock_each_other_out(bed: Arc<Bed
     let message = |facts: &Vec<Fact>| batch(&facts.iter().collect::<Vec<_>>(), &tenant.name);
     bed.publish(facts.iter().map(message).collect::<Vec<Outgoing>>()).await;
     // A batch is one message, so that all workers have some at the same time.
-    let workers = bed.start_workers(3, &[("PREFETCH", "2"), ("BATCH_MAX", "150")]).await;
+    let workers = bed.start_workers(3, &[("PREFETCH", "2"), ("BATCH_MAX", "600")]).await;
     let logs: Vec<_> = workers.iter().map(|worker| worker.log().clone()).collect();
     let expected = outcome(&tenant.world, facts.iter().flatten());
     state::expect(&bed, &tenant, &expected).await;
