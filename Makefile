@@ -1,6 +1,6 @@
 # What people and CI call; the work is in deploy/local.
 .DEFAULT_GOAL := help
-.PHONY: help run test quick bench curves flame counts micro chaos chaos-mutants schemathesis clean
+.PHONY: help run test quick bench curves flame counts micro chaos chaos-mutants fuzz schemathesis clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ chaos: ## the whole kill matrix, and MINUTES=30 of faults on each database (SEED
 
 chaos-mutants: ## mistakes made on purpose, which the tests must catch
 	@deploy/local/chaos.sh mutants
+
+fuzz: ## what reads strangers' input, tried by libFuzzer (TARGET=money, SECONDS_EACH=60; a long first build)
+	@deploy/local/fuzz.sh
 
 schemathesis: ## the OpenAPI document tried against the running ingress with made-up requests (needs PyPI)
 	@deploy/local/schemathesis.sh

@@ -19,6 +19,7 @@ mod dead;
 mod deliveries;
 mod exactly_once;
 mod forms;
+mod fuzz;
 mod goods;
 mod import;
 mod indications;

@@ -261,12 +261,12 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str, prefix: &str) -> Result<T, Bad> 
     })
 }
 
-/// How a sentence names the member at `path` below `prefix`.
+/// How a sentence names the member at `path` below `prefix`. Members that nobody knows may be called anything.
 fn place_of(prefix: &str, path: &str) -> String {
     let place = if path == "." || path.contains('?') {
         prefix.trim_end_matches('.').to_owned()
     } else {
-        format!("{prefix}{path}")
+        format!("{prefix}{}", path.escape_debug())
     };
     if place.is_empty() { "the event".to_owned() } else { place }
 }

@@ -193,6 +193,8 @@ fn bad_envelopes_are_refused_with_their_reason_and_field() {
         (good.replace("/t", &"s".repeat(2049)), Reason::Schema, "source"),
         (good.replace(NOW, "yesterday"), Reason::Schema, "time"),
         (good.replace(NOW, "2026-11-23T12:00:01Z"), Reason::TimeInFuture, "time"),
+        (good.replace(NOW, "0000-01-01T00:00:00+14:00"), Reason::Schema, "time"),
+        (good.replace("\"id\"", r#""a\nb":[tru],"id""#), Reason::MalformedJson, r"a\nb"),
         (good.replace("click.v1", "click.v9"), Reason::UnknownType, "type"),
         (good.replace("click.v1", "signup.v1"), Reason::WrongKey, "routing key"),
         (good.replace("\"data\"", "\"date\""), Reason::Schema, "data"),

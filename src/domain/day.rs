@@ -17,14 +17,20 @@ pub const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
 pub struct Micros(pub i64);
 
 impl Micros {
+    /// The first instant of the year 1 in UTC: earlier ones would be days before RFC 3339's year 0 in some
+    /// zone, and no database keeps them.
+    pub const EARLIEST: Self = Self(-62_135_596_800_000_000);
     /// The last instant of the year 9999, after which RFC 3339 has no words.
     pub const LATEST: Self = Self(253_402_300_799_999_999);
 
-    /// Reads RFC 3339, any offset.
+    /// Reads RFC 3339, any offset, from [`EARLIEST`](Self::EARLIEST) to [`LATEST`](Self::LATEST): an offset
+    /// can lead out of the years that it has words for.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         DateTime::parse_from_rfc3339(text)
             .map(|time| Self(time.timestamp_micros()))
-            .map_err(|_| Invalid("must be an RFC 3339 time"))
+            .ok()
+            .filter(|time| (Self::EARLIEST..=Self::LATEST).contains(time))
+            .ok_or(Invalid("must be an RFC 3339 time"))
     }
 
     /// Reads RFC 3339, or the same without an offset as what clocks in `zone` show.
@@ -325,6 +331,21 @@ mod tests {
         let late = at("9999-12-01T00:00:00Z");
         assert_eq!((late.plus_months(1), late.plus_days(31)), (None, None));
         assert!(late.plus_days(30).is_some() && Micros(i64::MAX).plus_months(1).is_none());
+    }
+
+    #[test]
+    fn instants_are_those_whose_days_have_ten_characters_in_every_zone() {
+        for (text, expected) in [
+            ("0001-01-01T00:00:00Z", Some(Micros::EARLIEST)),
+            ("0001-01-01T00:00:00+00:01", None),
+            ("0000-01-01T00:00:00+23:59", None),
+            ("9999-12-31T23:59:59.999999Z", Some(Micros::LATEST)),
+            ("9999-12-31T23:59:60-23:59", None),
+        ] {
+            assert_eq!(Micros::parse(text).ok(), expected, "{text}");
+        }
+        let day = Micros::EARLIEST.day(chrono_tz::America::Adak).to_string();
+        assert_eq!(day, "0000-12-31");
     }
 
     #[test]

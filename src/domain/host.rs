@@ -19,8 +19,8 @@ const SHAPE: Invalid =
 pub struct Host(String);
 
 impl Host {
-    /// Takes a name of at least two labels of letters, digits and inner hyphens, the last of them no
-    /// number (an address is no name). A name in another script is taken in its ASCII form.
+    /// Takes a name of at least two labels of letters, digits and inner hyphens that no client takes for
+    /// an address. A name in another script is taken in its ASCII form.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         // Far longer than any name can be in any script: not worth converting.
         if text.len() > 16 * HOST_MAX_CHARS {
@@ -31,17 +31,17 @@ impl Host {
         } else {
             idna::domain_to_ascii_strict(text).map_err(|_| SHAPE)?
         };
-        let mut labels = name.split('.');
-        let last = labels.next_back().unwrap_or_default();
         let is_label = |label: &str| {
             (1..=LABEL_MAX_CHARS).contains(&label.len())
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
-        let is_number = last.bytes().all(|b| b.is_ascii_digit());
         let is_full = name.len() <= HOST_MAX_CHARS && name.contains('.');
-        if is_full && !is_number && is_label(last) && labels.all(is_label) {
+        // As clients read it: 1.0x7f is an address to them, and xn--a nothing.
+        let is_name =
+            || matches!(url::Host::parse(&name), Ok(url::Host::Domain(same)) if same == name);
+        if is_full && name.split('.').all(is_label) && is_name() {
             Ok(Self(name))
         } else {
             Err(SHAPE)
@@ -102,6 +102,9 @@ mod tests {
             ("a.example/", None),
             ("127.0.0.1", None),
             ("a.1", None),
+            ("a.0x1", None),
+            ("1.0x7f", None),
+            ("xn--a.example", None),
             ("[::1]", None),
             ("*.example.com", None),
             ("a.example\0", None),

@@ -67,7 +67,9 @@ impl Landing {
         }
         let example = Brought { cur_from: "A", cur_to: "B", code: "C" };
         let url = Url::parse(&landing.fill(&example)).map_err(|_| bad())?;
-        let is_web = matches!(url.scheme(), "http" | "https");
+        // The very words: a parser finds another host in `http:other.example://h`.
+        let is_web =
+            url.scheme().eq_ignore_ascii_case(scheme) && ["http", "https"].contains(&url.scheme());
         // A user and password would go to every visitor.
         if !is_web || authority.is_empty() || authority.contains('@') {
             return Err(bad());
@@ -221,6 +223,8 @@ mod tests {
             ("https://", "must be an http"),
             ("https:///x", "must be an http"),
             ("https:h", "must be an http"),
+            ("https:x://h/", "must be an http"),
+            ("http:user:pw@x://h/", "must be an http"),
             ("https://user:pw@h/", "must be an http"),
             ("https://h:port/", "must be an http"),
             ("{cur_from}://h/", "must name its host"),

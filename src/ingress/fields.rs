@@ -46,9 +46,7 @@ impl FromRequest<App> for Fields {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
         let is_json = is_json(request.headers())?;
-        let body = body(request, app.settings.body_bytes_max).await?;
-        let begins = || body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
-        if is_json.unwrap_or_else(begins) { Self::of_json(&body) } else { Ok(Self::of_form(&body)) }
+        Self::of_body(is_json, &body(request, app.settings.body_bytes_max).await?)
     }
 }
 
@@ -109,6 +107,12 @@ fn essence(headers: &HeaderMap) -> Option<String> {
 }
 
 impl Fields {
+    /// Reads a body by what it says it is; one that says nothing is JSON where it begins like an object.
+    pub fn of_body(is_json: Option<bool>, body: &[u8]) -> Result<Self, Refusal> {
+        let begins = || body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
+        if is_json.unwrap_or_else(begins) { Self::of_json(body) } else { Ok(Self::of_form(body)) }
+    }
+
     /// Reads a JSON object.
     fn of_json(body: &[u8]) -> Result<Self, Refusal> {
         let bad = |detail: String| Refusal::new(StatusCode::BAD_REQUEST, detail);

@@ -57,7 +57,8 @@ impl Target {
 
     /// Whether TLS is spoken there.
     pub fn is_tls(&self) -> bool {
-        self.template.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+        // As the parser reads it, blanks before it or not.
+        Url::parse(&self.template.replace(PLACE, TOKEN)).is_ok_and(|url| url.scheme() == "https")
     }
 
     /// With whom this user's credits make connections; `None` where no address says the user.
@@ -164,6 +165,7 @@ mod tests {
     #[test]
     fn tls_is_told_by_the_scheme() {
         assert!(Target::new("HTTPS://h").is_tls());
+        assert!(Target::new(" https://%s.h/").is_tls());
         assert!(!Target::new("http://https:1/").is_tls());
     }
 }
