@@ -49,6 +49,7 @@ mod settings;
 mod sites;
 mod soak;
 mod spool;
+mod stopping;
 mod tidy;
 mod totp;
 mod trial;

@@ -6,6 +6,7 @@
 use std::{
     collections::VecDeque,
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use futures_util::{FutureExt, StreamExt};
@@ -17,12 +18,17 @@ use lapin::{
     },
     types::FieldTable,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{
     Message,
     connection::{Failure, Link, Streak},
 };
+
+/// How long the broker has for an answer, or the connection to take an acknowledgement. A call that is made
+/// in the very moment in which the connection goes may never be answered at all; and a stop must not wait for a
+/// broker that stands still.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The session is over: drop it, forget what it held, and consume again. Always transient; what was
 /// not acknowledged comes again.
@@ -121,7 +127,7 @@ impl Session {
             link.channel.basic_cancel(tag, BasicCancelOptions::default()).await?;
             consume(link, self.consumer.queue().as_str(), prefetch).await
         };
-        let consumer = begun.await.map_err(|error| self.note(error.into()))?;
+        let consumer = self.answered(begun).await?;
         self.retired.push_back(std::mem::replace(&mut self.consumer, consumer));
         Ok(())
     }
@@ -135,6 +141,14 @@ impl Session {
             Some(Err(error)) => Err(self.note(error.into())),
             None => Err(self.note(Lost::Cancelled)),
         }
+    }
+
+    async fn answered<T>(&self, call: impl Future<Output = lapin::Result<T>>) -> Result<T, Lost> {
+        let late = || Lost::Connection(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()));
+        let answered = timeout(ANSWER_TIMEOUT, call).await;
+        answered
+            .map_or_else(|_| Err(late()), |done| done.map_err(Lost::from))
+            .map_err(|lost| self.note(lost))
     }
 
     fn note(&self, lost: Lost) -> Lost {
@@ -157,10 +171,7 @@ impl Session {
         let Some(link) = &self.link else {
             return Err(Lost::Stopped);
         };
-        link.channel
-            .basic_ack(tag, BasicAckOptions { multiple })
-            .await
-            .map_err(|error| self.note(error.into()))
+        self.answered(link.channel.basic_ack(tag, BasicAckOptions { multiple })).await
     }
 
     /// How many messages lie in the queue, besides those that somebody holds. The broker has seen every
@@ -169,8 +180,7 @@ impl Session {
         let Some(link) = &self.link else {
             return Err(Lost::Stopped);
         };
-        let counted = count(link, self.consumer.queue().as_str()).await;
-        counted.map_err(|error| self.note(error.into()))
+        self.answered(count(link, self.consumer.queue().as_str())).await
     }
 
     /// Takes no more messages. What is held may still be acknowledged; what had arrived without
@@ -182,8 +192,9 @@ impl Session {
         }
         if let Some(link) = &self.link {
             // A failure means that the session is lost, which the next acknowledgement says.
-            let _ =
-                link.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default()).await;
+            let tag = self.consumer.tag();
+            let cancelled = link.channel.basic_cancel(tag, BasicCancelOptions::default());
+            let _ = self.answered(cancelled).await;
         }
     }
 
