@@ -84,7 +84,9 @@ fn pause(policy: &Policy, n: i64) -> Duration {
     };
     let steps = u32::try_from(n).unwrap_or(1).clamp(1, GROWING_MOST);
     let reached = (0..steps).filter_map(|_| schedule.next_backoff()).last();
-    // The crate lets a first pause be longer than the longest.
+    // The crate throws dice for no jitter too, which can add a nanosecond; and it lets a first pause be
+    // longer than the longest.
+    let reached = reached.map(|pause| Duration::from_micros(pause.as_micros() as u64));
     reached.unwrap_or(policy.pause_max).min(policy.pause_max)
 }
 
@@ -107,6 +109,13 @@ mod tests {
         pause_max: Duration::from_secs(6 * 3600),
         retry_for: Duration::from_secs(3 * 86400),
     };
+
+    #[test]
+    fn without_jitter_there_is_no_chance() {
+        // A die of one in some hundred would be seen.
+        let found = (0..5000).map(|_| pause(&POLICY, 7)).max();
+        assert_eq!(found, Some(Duration::from_secs(20_480)));
+    }
 
     #[test]
     fn the_schedule_of_contract_6() {
