@@ -344,7 +344,7 @@ mod tests {
         ] {
             assert_eq!(Micros::parse(text).ok(), expected, "{text}");
         }
-        let day = Micros::EARLIEST.day(chrono_tz::America::Adak).to_string();
+        let day = Micros::EARLIEST.day(chrono_tz::America::New_York).to_string();
         assert_eq!(day, "0000-12-31");
     }
 
