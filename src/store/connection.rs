@@ -6,6 +6,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, IsolationLevel,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
+use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -339,6 +340,17 @@ fn options(url: &str, connections_max: u32) -> ConnectOptions {
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .busy_timeout(SQLITE_BUSY_TIMEOUT)
+        })
+        .map_sqlx_sqlite_pool_opts(|pool| {
+            // Without room on the disk SQLite rolls back by itself. sqlx goes on counting that transaction,
+            // so that the next ones would be savepoints in none, and their commits nothing: such a
+            // connection is closed. The ping waits for a rollback that is under way.
+            pool.after_release(|connection, _| {
+                Box::pin(async move {
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            })
         });
     options
 }
