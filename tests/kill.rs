@@ -35,7 +35,7 @@ async fn kill_9_of_any_program_at_any_moment_ends_in_the_models_state(bed: Arc<B
     let receiver = Receiver::start().await;
     let mut programs = bed.start_workers(2, &[]).await;
     for _ in 0..2 {
-        programs.push(bed.start_planned(billing(&bed, &receiver)).await);
+        programs.push(bed.start_planned(billing(&bed, &receiver.endpoint())).await);
     }
     let published = AtomicBool::new(false);
     let publish = async {
@@ -79,7 +79,8 @@ async fn crashes_between_commit_and_ack_count_once(bed: Arc<Bed>) {
             bed.spawn(bed.plan(name).set("FAILPOINTS", points).set("BATCH_MAX", "100"))
         })
         .collect();
-    let mut biller = billing(&bed, &receiver).set("FAILPOINTS", "billing::after-post=5%return");
+    let mut biller =
+        billing(&bed, &receiver.endpoint()).set("FAILPOINTS", "billing::after-post=5%return");
     biller = biller.set("BILLING_CONCURRENCY", "4");
     crashing.push(bed.spawn(biller));
     let published = AtomicBool::new(false);
@@ -105,7 +106,7 @@ async fn crashes_between_commit_and_ack_count_once(bed: Arc<Bed>) {
         program.kill().await;
     }
     let mut programs = bed.start_workers(1, &[]).await;
-    programs.push(bed.start_planned(billing(&bed, &receiver)).await);
+    programs.push(bed.start_planned(billing(&bed, &receiver.endpoint())).await);
     trial.ends_well(&bed, &receiver, programs).await;
 }
 
@@ -136,7 +137,7 @@ fn restarted(database: Database) {
         let trial = Trial::prepare(&bed, 4000, &mut random).await;
         let receiver = Receiver::start().await;
         let mut programs = bed.start_workers(1, &[]).await;
-        programs.push(bed.start_planned(billing(&bed, &receiver)).await);
+        programs.push(bed.start_planned(billing(&bed, &receiver.endpoint())).await);
         let restart = async {
             for how in ["stop", "kill"] {
                 for service in ["rabbitmq"].into_iter().chain(services.database()) {

@@ -24,6 +24,7 @@ use self::{
 };
 use crate::{
     harness::{Bed, Database, bed::run_on, environment, services::Services},
+    spool::{Seen, link},
     trial::{Random, Trial},
 };
 
@@ -33,6 +34,8 @@ const SECONDS: u64 = 20;
 const SECONDS_A_TRIAL: u64 = 8;
 /// Events of a trial, about.
 const EVENTS: usize = 600;
+/// The default.
+const CLICK_CONFIRM: &str = "100ms";
 /// Bad messages of a trial.
 const POISON: usize = 5;
 
@@ -69,8 +72,9 @@ async fn soak(bed: &Arc<Bed>, services: &Services) {
         trial.poison(POISON, &mut random);
         trials.push(trial);
     }
-    let world = World::start(bed, random.below(u64::MAX)).await;
-    let mut crew = Crew::start(bed, &world).await;
+    let world = World::start(random.below(u64::MAX));
+    let (ingress, visitors) = link(bed, CLICK_CONFIRM).await;
+    let mut crew = Crew::start(bed, &world, ingress.program).await;
     // Everything is warm: what there is afterwards that was not there now has grown.
     trials[0].publish(bed).await;
     trials[0].reached(bed).await.expect("the first trial, without a fault");
@@ -96,7 +100,8 @@ async fn soak(bed: &Arc<Bed>, services: &Services) {
         }
         faults
     };
-    let ((), clicks, faults) = tokio::join!(publish, world.visit(&published), strike);
+    let clicks = Seen::default();
+    let ((), (), faults) = tokio::join!(publish, visitors.wander(&clicks, &published), strike);
     world.behave();
     crew.are_ready().await;
     let mut report = Report::new(bed.database, seconds, faults);

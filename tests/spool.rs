@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -29,14 +29,16 @@ const MEASURED: usize = 2_000;
 const VISITORS: usize = 32;
 /// Pause of a visitor who was cut off, as the ingress is not there at that moment.
 const BREATH: Duration = Duration::from_millis(5);
+/// Pause between two visitors of many.
+const BETWEEN_VISITS: Duration = Duration::from_millis(40);
 /// How long the ingress may take to find a broker again: its longest pause between tries, and some.
 const BACK: Duration = Duration::from_secs(120);
 
 /// Clicks that were answered, by their ids, and how many were tried.
 #[derive(Default)]
 pub struct Seen {
-    answered: Mutex<BTreeSet<String>>,
-    tried: AtomicUsize,
+    pub answered: Mutex<BTreeSet<String>>,
+    pub tried: AtomicUsize,
 }
 
 /// Those who follow the link, over connections that they keep.
@@ -67,17 +69,32 @@ impl Visitors {
     async fn visit(&self, seen: &Seen) {
         loop {
             seen.tried.fetch_add(1, Relaxed);
-            let Ok(answer) = self.client.get(&self.url).send().await else {
+            let Ok((status, id)) = self.follow_once().await else {
                 tokio::time::sleep(BREATH).await;
                 continue;
             };
-            let status = answer.status();
-            let location = answer.headers().get("location").map(|l| l.to_str().unwrap());
-            let location = location.unwrap_or_default();
-            assert_eq!(status, 302, "{location}");
-            let (_, id) = location.split_once("click=").unwrap();
-            assert!(seen.answered.lock().await.insert(id.to_owned()), "{id} twice");
+            assert_eq!(status, 302, "{id:?}");
+            let id = id.unwrap();
+            assert!(seen.answered.lock().await.insert(id.clone()), "{id} twice");
             return;
+        }
+    }
+
+    /// Follows the link once; the status, and the click's id where the answer names one.
+    async fn follow_once(&self) -> reqwest::Result<(reqwest::StatusCode, Option<String>)> {
+        let answer = self.client.get(&self.url).send().await?;
+        let location = answer.headers().get("location").map(|l| l.to_str().unwrap());
+        let id = location.and_then(|location| location.split_once("click="));
+        Ok((answer.status(), id.map(|(_, id)| id.to_owned())))
+    }
+
+    /// One visitor after the other until it is enough, whatever they are answered.
+    pub async fn wander(&self, seen: &Seen, enough: &AtomicBool) {
+        while !enough.load(Relaxed) {
+            seen.tried.fetch_add(1, Relaxed);
+            let followed = self.follow_once().await;
+            seen.answered.lock().await.extend(followed.ok().and_then(|(_, id)| id));
+            tokio::time::sleep(BETWEEN_VISITS).await;
         }
     }
 

@@ -13,7 +13,7 @@ fn workers_stop_while_the_broker_stands_still() {
     let test = async |bed: Arc<Bed>| {
         let receiver = Receiver::start().await;
         let mut workers = bed.start_workers(1, &[]).await;
-        workers.push(bed.start_planned(billing(&bed, &receiver)).await);
+        workers.push(bed.start_planned(billing(&bed, &receiver.endpoint())).await);
         services.act("pause", "rabbitmq").await;
         for worker in &workers {
             worker.signal("TERM").await;

@@ -31,10 +31,10 @@ const POISON_BYTES_MAX: usize = 256 << 10;
 /// Messages in flight between publisher and broker.
 const PUBLISHED_AT_ONCE: usize = 64;
 
-/// A biller that posts to this receiver, and does not wait long.
-pub fn billing(bed: &Bed, receiver: &Receiver) -> Plan {
+/// A biller that posts to this endpoint, and does not wait long.
+pub fn billing(bed: &Bed, endpoint: &str) -> Plan {
     bed.plan("billing")
-        .set("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &receiver.endpoint())
+        .set("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", endpoint)
         .set("BILLING_RETRY_INITIAL", "200ms")
         .set("BILLING_RETRY_MAX", "1s")
         // A killed biller's lease outlasts this by 10 s.

@@ -13,7 +13,6 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/../.."
 target=${CARGO_TARGET_DIR:-$PWD/target} state=$PWD/.run/chaos
 services="$here/services.sh"
-features=--features=referral/failpoints,daily-records/failpoints,credits/failpoints,billing/failpoints,mail/failpoints
 failed=()
 
 # The tests' program; it runs the pipeline's programs from TEST_BIN_DIR, whichever those are.

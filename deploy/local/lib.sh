@@ -2,6 +2,10 @@
 # What the scripts of this directory share: messages, and getting what a machine lacks.
 # Owns: apt packages it installs (as root on Debian only). Refuses: starting a service of the machine.
 
+# Failpoints, for all that is tested: compiled in everywhere, so that lints, programs and tests share one build.
+# shellcheck disable=SC2034 # by those who read this file
+features=--features=referral/failpoints,daily-records/failpoints,credits/failpoints,billing/failpoints,mail/failpoints
+
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }

@@ -12,8 +12,6 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/../.."
 root=$PWD target=${CARGO_TARGET_DIR:-$PWD/target}
 services="$here/services.sh" state=$root/.run/test tools=$target/tools
-# Compiled in everywhere, so that lints, programs and tests share one build.
-features=--features=referral/failpoints,daily-records/failpoints,credits/failpoints,billing/failpoints,mail/failpoints
 failed=() passed_count=0 failed_count=0 deny='' deny_job='' services_job=''
 
 # step NAME COMMAND...: with a heading and the seconds it took; notes a failure and goes on.

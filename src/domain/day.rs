@@ -4,6 +4,7 @@ use chrono::{
     TimeZone as _, Utc,
 };
 use chrono_tz::Tz;
+use uuid::{ClockSequence, Timestamp};
 
 use super::ids::Invalid;
 
@@ -75,6 +76,12 @@ impl Micros {
     pub fn plus_days(self, days: u32) -> Option<Self> {
         let later = i64::from(days).checked_mul(DAY_US)?.checked_add(self.0);
         later.map(Self).filter(|later| *later <= Self::LATEST)
+    }
+
+    /// This instant for a UUIDv7: ids that are made together lie together in an index.
+    pub fn timestamp(self, counter: impl ClockSequence<Output = impl Into<u128>>) -> Timestamp {
+        let (seconds, micros) = (self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000));
+        Timestamp::from_unix(counter, seconds as u64, micros as u32 * 1000)
     }
 
     /// RFC 3339 with microseconds in the zone's offset at that instant (contract 2).

@@ -38,7 +38,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::{NoContext, Uuid};
 
 use self::{
     aura::Exports,
@@ -155,9 +155,7 @@ impl App {
 
 /// A new id that says when it was made.
 fn event_id(now: Micros) -> String {
-    let (seconds, micros) = (now.0.div_euclid(1_000_000), now.0.rem_euclid(1_000_000));
-    let made = Timestamp::from_unix(NoContext, seconds as u64, micros as u32 * 1000);
-    Uuid::new_v7(made).to_string()
+    Uuid::new_v7(now.timestamp(NoContext)).to_string()
 }
 
 /// The program: waits for the database, listens, serves until it is asked to stop.

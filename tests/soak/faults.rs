@@ -73,13 +73,14 @@ impl<'a> Faults<'a> {
                 victim.signal("CONT").await;
             }
             "connections closed by the broker" => {
-                self.control(&["close_all_connections", "--vhost", self.bed.name(), "a fault"])
+                self.services
+                    .control(&["close_all_connections", "--vhost", self.bed.name(), "a fault"])
                     .await;
             }
             "memory alarm" => {
-                self.control(&["set_vm_memory_high_watermark", "0"]).await;
+                self.services.control(&["set_vm_memory_high_watermark", "0"]).await;
                 tokio::time::sleep(while_).await;
-                self.control(&["set_vm_memory_high_watermark", "0.6"]).await;
+                self.services.control(&["set_vm_memory_high_watermark", "0.6"]).await;
             }
             other => {
                 let broker = other.starts_with("broker");
@@ -113,10 +114,6 @@ impl<'a> Faults<'a> {
             }
         }
         unreachable!("the weights add up")
-    }
-
-    async fn control(&self, arguments: &[&str]) {
-        self.services.control(arguments).await;
     }
 
     /// At this share of all recoveries, in seconds.

@@ -3,17 +3,19 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     io::Write as _,
+    sync::atomic::Ordering::Relaxed,
 };
 
 use referral::domain::EventKey;
 
 use super::{
     faults::Faults,
-    world::{Clicks, Crew, Holds, World},
+    world::{Crew, Holds, World},
 };
 use crate::{
     harness::{Bed, Database, environment, eventually, receiver::amount},
     model::state::State,
+    spool::Seen,
     trial::{Trial, end},
 };
 
@@ -62,7 +64,7 @@ impl<'a> Report<'a> {
         bed: &Bed,
         trials: &[Trial],
         world: &World,
-        clicks: &Clicks,
+        clicks: &Seen,
         crew: &mut Crew,
         before: Holds,
     ) {
@@ -116,22 +118,22 @@ impl<'a> Report<'a> {
     }
 
     /// Clicks that the ingress answered are there, and no more than were tried.
-    async fn clicked(&mut self, bed: &Bed, clicks: &Clicks) {
+    async fn clicked(&mut self, bed: &Bed, clicks: &Seen) {
         const FOUND: &str = "SELECT event_key FROM click WHERE domain_id = 1";
+        let answered = clicks.answered.lock().await;
         let rows = bed.store.all(FOUND, None, Vec::new()).await.expect("clicks");
         let found: BTreeSet<_> = rows.iter().map(|row| row.text("event_key").unwrap()).collect();
         let is_there =
             |id: &&String| found.contains(EventKey::new("/referral/ingress", id).as_str());
-        self.lost +=
-            (clicks.answered.len() - clicks.answered.iter().filter(is_there).count()) as i64;
-        self.doubled += (found.len() as i64 - clicks.tried as i64).max(0);
+        self.lost += (answered.len() - answered.iter().filter(is_there).count()) as i64;
+        self.doubled += (found.len() as i64 - clicks.tried.load(Relaxed) as i64).max(0);
         const SHOWN: &str =
             "SELECT {as int SUM(clicks)} AS n FROM daily_record WHERE domain_id = 1";
         let row = bed.store.one(SHOWN, Vec::new()).await.expect("records").unwrap();
         let shown = row.int_or_null("n").unwrap().unwrap_or_default();
         self.lost += (found.len() as i64 - shown).max(0);
         self.doubled += (shown - found.len() as i64).max(0);
-        self.events += clicks.answered.len();
+        self.events += answered.len();
     }
 
     /// What was bad is parked, and nothing else. A crash may park it again, under the same name.

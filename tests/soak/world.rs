@@ -1,6 +1,5 @@
-//! What the soak happens in: the programs, the receiver with its ledger, the visitors of a link.
+//! What the soak happens in: the programs, and the receiver with its ledger.
 use std::{
-    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -8,78 +7,42 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
-
-use crate::harness::{
-    Bed, Ingress, Plan, Program,
-    sink::{Answer, Post, Sink},
+use crate::{
+    harness::{
+        Bed, Program,
+        sink::{Answer, Post, Sink},
+    },
+    trial::billing,
 };
 
-/// `ref/` link of a registered code of the domain `default`.
-pub const CODE: &str = "b4b9e071006f409d8e6d";
-/// What billing waits for; the receiver is later now and then.
-const BILLING_TIMEOUT: &str = "2s";
+/// Longer than billing waits.
 const TOO_LATE: Duration = Duration::from_secs(3);
 /// From this attempt on the receiver takes whatever comes.
 const PATIENT_AFTER: usize = 6;
 /// More than billing reads of an answer.
 const LARGE_BYTES: u64 = 32 << 20;
-const BETWEEN_VISITS: Duration = Duration::from_millis(40);
 
 /// See the module.
 pub struct World {
     /// Billing's other side.
     pub sink: Sink,
-    /// How to make an ingress that the visitors find.
-    pub ingress: Plan,
     behaves: Arc<AtomicBool>,
-}
-
-/// Clicks that were tried, and the ids of those that were answered.
-#[derive(Default)]
-pub struct Clicks {
-    pub tried: usize,
-    pub answered: BTreeSet<String>,
 }
 
 impl World {
     /// The receiver's moods follow from the seed, the delivery and its attempt.
-    pub async fn start(bed: &Bed, seed: u64) -> Self {
+    pub fn start(seed: u64) -> Self {
         let behaves = Arc::new(AtomicBool::new(false));
         let calm = behaves.clone();
         let sink = Sink::start(move |post, before| {
             if calm.load(Relaxed) { Answer::Status(204) } else { mood(seed, post, before) }
         });
-        let ingress = bed.plan("ingress");
-        let program = bed.start_planned(ingress.clone()).await;
-        let mut ingress_now = Ingress::of(bed, program).await;
-        let path = format!("/v1/referral/{CODE}");
-        assert_eq!(ingress_now.put(&path, json!({"email": "a@example.com"})).await.0, 201);
-        ingress_now.program.stop().await;
-        Self { sink, ingress, behaves }
+        Self { sink, behaves }
     }
 
     /// From now on the receiver takes everything.
     pub fn behave(&self) {
         self.behaves.store(true, Relaxed);
-    }
-
-    /// Follows the link over and over until it is enough.
-    pub async fn visit(&self, enough: &AtomicBool) -> Clicks {
-        let mut clicks = Clicks::default();
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30));
-        let client = client.redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let url = self.ingress.url(&format!("/ref/{CODE}/?cur_from=A&cur_to=B"));
-        while !enough.load(Relaxed) {
-            clicks.tried += 1;
-            if let Ok(answer) = client.get(&url).send().await {
-                let location = answer.headers().get("location").map(|to| to.to_str().unwrap());
-                let id = location.and_then(|location| location.split_once("click="));
-                clicks.answered.extend(id.map(|(_, id)| id.to_owned()));
-            }
-            tokio::time::sleep(BETWEEN_VISITS).await;
-        }
-        clicks
     }
 }
 
@@ -119,19 +82,19 @@ pub struct Holds {
 }
 
 impl Crew {
-    /// Starts them all.
-    pub async fn start(bed: &Bed, world: &World) -> Self {
+    /// Starts the workers; the ingress runs already.
+    pub async fn start(bed: &Bed, world: &World, ingress: Program) -> Self {
         let mut programs = Vec::new();
         for name in ["daily-records", "credits", "billing"] {
             for _ in 0..2 {
                 let plan = match name {
-                    "billing" => billing(bed, &world.sink),
+                    "billing" => billing(bed, &world.sink.url()),
                     name => bed.plan(name),
                 };
                 programs.push(bed.start_planned(plan).await);
             }
         }
-        programs.push(bed.start_planned(world.ingress.clone()).await);
+        programs.push(ingress);
         Self { programs }
     }
 
@@ -156,12 +119,4 @@ impl Crew {
             }
         })
     }
-}
-
-fn billing(bed: &Bed, sink: &Sink) -> Plan {
-    bed.plan("billing")
-        .set("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", &sink.url())
-        .set("BILLING_RETRY_INITIAL", "200ms")
-        .set("BILLING_RETRY_MAX", "1s")
-        .set("BILLING_TIMEOUT", BILLING_TIMEOUT)
 }

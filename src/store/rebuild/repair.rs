@@ -2,7 +2,7 @@
 //!
 //! Nothing that billing may have been told is changed, and nothing is told again: a delivery that has to be
 //! made anew is a dead one, which only a person sends. No reward is lowered that has been paid out.
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::{NoContext, Uuid};
 
 use super::{
     Tenant,
@@ -183,9 +183,7 @@ impl Maker<'_> {
     }
 
     fn id(&self) -> String {
-        let (seconds, rest) = (self.now.0.div_euclid(1_000_000), self.now.0.rem_euclid(1_000_000));
-        let time = Timestamp::from_unix(NoContext, seconds as u64, rest as u32 * 1000);
-        Uuid::new_v7(time).to_string()
+        Uuid::new_v7(self.now.timestamp(NoContext)).to_string()
     }
 }
 

@@ -6,7 +6,7 @@ use referral::{
         rows::Kind::{Int, Text},
     },
 };
-use uuid::{ContextV7, Timestamp, Uuid};
+use uuid::{ContextV7, Uuid};
 
 use crate::{
     decide::Decision,
@@ -218,7 +218,5 @@ fn ledger(granted: &[Entry], now: Micros) -> (Rows, Rows, Vec<String>) {
 
 /// A UUIDv7: rows that are made together lie together in the index.
 fn id(now: Micros, counter: &ContextV7) -> String {
-    let (seconds, rest) = (now.0.div_euclid(1_000_000), now.0.rem_euclid(1_000_000));
-    let time = Timestamp::from_unix(counter, seconds as u64, rest as u32 * 1000);
-    Uuid::new_v7(time).to_string()
+    Uuid::new_v7(now.timestamp(counter)).to_string()
 }
