@@ -13,8 +13,8 @@ use futures_util::{FutureExt, StreamExt};
 use lapin::{
     Consumer,
     options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions,
-        QueueDeclareOptions,
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions,
+        BasicRejectOptions, QueueDeclareOptions,
     },
     types::FieldTable,
 };
@@ -174,13 +174,25 @@ impl Session {
         self.answered(link.channel.basic_ack(tag, BasicAckOptions { multiple })).await
     }
 
-    /// How many messages lie in the queue, besides those that somebody holds. The broker has seen every
-    /// earlier acknowledgement of this session before it answers.
-    pub(super) async fn lying(&self) -> Result<u64, Lost> {
+    /// Returns once the queue has done every earlier acknowledgement of this session.
+    ///
+    /// A quorum queue does them when its log has them, and a channel that has sent it more than a few that
+    /// are not done keeps further ones back, to lose them if it ends. What is answered from that log is
+    /// `basic.get`: what it finds goes back to where it was.
+    pub(super) async fn settled(&self) -> Result<(), Lost> {
         let Some(link) = &self.link else {
             return Err(Lost::Stopped);
         };
-        self.answered(count(link, self.consumer.queue().as_str())).await
+        let queue = self.consumer.queue();
+        let asked = async {
+            let options = BasicGetOptions { no_ack: false };
+            if let Some(found) = link.channel.basic_get(queue, options).await? {
+                let back = BasicRejectOptions { requeue: true };
+                link.channel.basic_reject(found.delivery_tag, back).await?;
+            }
+            Ok(())
+        };
+        self.answered(asked).await
     }
 
     /// Takes no more messages. What is held may still be acknowledged; what had arrived without

@@ -16,8 +16,8 @@ use super::{Broker, BrokerError, Lost, Message, Session, connection::Streak, con
 const HELD_MOST: u16 = u16::MAX;
 /// A message that lay there when the walk began and has not come after so long is held by somebody else.
 const QUIET: Duration = Duration::from_secs(5);
-/// Removals between two questions to the broker: one that is asked and has answered has none of them left
-/// to do, and a channel with few of them to do keeps none back.
+/// Removals after which the queue has to have done them: a channel keeps none back that has few to do, 32
+/// in RabbitMQ 3.10 to 4.
 const REMOVALS_UNASKED: u32 = 16;
 
 /// See the module.
@@ -110,7 +110,7 @@ impl Walk {
     async fn ask(&mut self) -> Result<(), Lost> {
         let asking = std::mem::take(&mut self.unasked) > 0;
         if let Some(session) = self.session.as_ref().filter(|_| asking) {
-            session.lying().await?;
+            session.settled().await?;
         }
         Ok(())
     }
