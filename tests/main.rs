@@ -14,6 +14,8 @@ mod broker;
 mod browser;
 mod codes;
 mod daily;
+mod dashboard;
+mod dashboard_browser;
 mod days;
 mod dead;
 mod deliveries;

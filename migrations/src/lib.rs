@@ -17,6 +17,7 @@ mod m20261126_000008_circuits;
 mod m20261126_000009_room;
 mod m20261126_000010_clicks_of_code;
 mod m20261126_000011_zones;
+mod m20261126_000012_days;
 mod sql;
 
 /// All migrations, in order.
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000009_room::Migration),
             Box::new(m20261126_000010_clicks_of_code::Migration),
             Box::new(m20261126_000011_zones::Migration),
+            Box::new(m20261126_000012_days::Migration),
         ]
     }
 }

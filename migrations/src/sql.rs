@@ -9,6 +9,7 @@
 //! | `{name:N}` | text of at most N characters that is compared byte by byte and may be indexed | | |
 //! | `{mysql …}` | left out | left out | the text itself |
 //! | `{postgres …}` | the text itself | left out | left out |
+//! | `{sqlite …}` | left out | the text itself | left out |
 //! | `{table}` | nothing | nothing | the table's character set |
 use sea_orm_migration::{prelude::*, sea_orm::DatabaseBackend};
 
@@ -69,7 +70,7 @@ fn expand(word: &str, backend: DatabaseBackend) -> String {
             let name = match backend {
                 DatabaseBackend::MySql => "mysql ",
                 DatabaseBackend::Postgres => "postgres ",
-                _ => return String::new(),
+                _ => "sqlite ",
             };
             return other.strip_prefix(name).unwrap_or_default().to_owned();
         }

@@ -225,7 +225,7 @@ async fn list(
 }
 
 async fn close(store: &Store, id: i64, status: Status, now: Micros) -> anyhow::Result<()> {
-    match payouts::close(store, id, status, now).await? {
+    match payouts::close(store, None, id, status, now).await? {
         Closed::Now => Ok(()),
         Closed::Before(before) => {
             bail!("the payout {id} is {} already, which is final", word(before))

@@ -10,13 +10,16 @@ use axum::{
 };
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
 
 use super::{App, client::Client, problem::Refusal, throttle::Key};
 use crate::{
-    credentials, one_time,
+    credentials,
+    domain::Micros,
+    one_time,
     store::{
         StoreError,
-        access::{self, Login, Totp},
+        access::{self, Held, Login, NewToken, Totp},
         reference::Domain,
     },
 };
@@ -103,13 +106,63 @@ impl FromRequestParts<App> for Caller {
             // Nothing was tried, so nothing failed.
             return Err(Refusal::new(StatusCode::UNAUTHORIZED, "a bearer token is required"));
         };
-        let key_hash = credentials::key_hash(key);
-        let finding = access::token(&app.store, &key_hash, app.clock.now());
-        let tried_by = [Key::address(client.address)];
-        let held = open(app, &tried_by, &key_hash, finding, |held| &held.key_hash).await?;
+        let held = holder(app, &client, key).await?;
         let wrong = || Refusal::new(StatusCode::UNAUTHORIZED, "the bearer token is not valid");
         Ok(Self { domain: held.ok_or_else(wrong)?.domain })
     }
+}
+
+/// Whose token this key is of, if it is of one.
+pub async fn holder(app: &App, client: &Client, key: &str) -> Result<Option<Held>, Refusal> {
+    let key_hash = credentials::key_hash(key);
+    let finding = access::token(&app.store, &key_hash, app.clock.now());
+    let tried_by = [Key::address(client.address)];
+    open(app, &tried_by, &key_hash, finding, |held| &held.key_hash).await
+}
+
+/// A token as its holder gets it, this once.
+pub struct Issued {
+    /// For revoking.
+    pub id: String,
+    /// The bearer token.
+    pub key: String,
+    /// Whom it was issued to, as they name themselves.
+    pub device_info: String,
+    /// And from where.
+    pub ip_address: String,
+    /// When.
+    pub time: Micros,
+    /// Until when it is good.
+    pub expires: Micros,
+}
+
+/// Issues a token to an administrator who has logged in, for so many milliseconds.
+pub async fn issue(
+    app: &App,
+    client: Client,
+    administrator_id: i64,
+    ttl_ms: i64,
+) -> Result<Issued, Refusal> {
+    let now = app.clock.now();
+    let issued = Issued {
+        id: Uuid::new_v4().to_string(),
+        key: credentials::new_key()?,
+        device_info: client.user_agent.unwrap_or_default(),
+        ip_address: client.address.to_string(),
+        time: now,
+        expires: now.plus_ms(ttl_ms),
+    };
+    let token = NewToken {
+        id: &issued.id,
+        administrator_id,
+        key_hash: &credentials::key_hash(&issued.key),
+        device_info: &issued.device_info,
+        ip_address: &issued.ip_address,
+        now,
+        expires: issued.expires,
+    };
+    access::create_token(&app.store, &token).await?;
+    Ok(issued)
 }
 
 /// Looks for what a key, or another secret with this hash, opens, unless there were too many failures.

@@ -6,7 +6,7 @@
 //! Reading order: [`serve`] (connections), this file (the routes), [`auth`] and [`throttle`] (who
 //! may), [`fields`] (what came), [`group`] (what is published), [`clicks`] and [`spool`] (how clicks
 //! are kept), [`visit`] (what makes them), [`rcp`], [`umi`], [`aura`] and [`getup`] (the dialects),
-//! [`adminzone`] (the client's pages), [`pages`] (what people see), [`events`] and [`deliveries`]
+//! [`adminzone`] (the client's pages), [`dashboard`] (the administrators'), [`pages`] (what people see), [`events`] and [`deliveries`]
 //! (what became of things), [`problem`] (refusals),
 //! [`openapi`] (the document).
 pub mod adminzone;
@@ -16,12 +16,15 @@ pub mod clicks;
 pub mod client;
 mod codes;
 pub mod conditional;
+mod cookie;
+pub mod dashboard;
 pub mod deliveries;
 pub mod events;
 pub mod fields;
 pub mod getup;
 pub mod group;
 pub mod openapi;
+mod own;
 pub mod pages;
 pub mod problem;
 pub mod rcp;
@@ -46,6 +49,7 @@ use self::{
     clicks::Clicks,
     client::Client,
     codes::Codes,
+    dashboard::live::Streams,
     group::{GroupSettings, Groups},
     problem::Refusal,
     rcp::pace::Pace,
@@ -124,6 +128,8 @@ pub struct AppParts {
     exports: Exports,
     catalogues: Catalogues,
     publisher: Publisher,
+    /// Open pages of the dashboard.
+    streams: Streams,
     /// What is still to be done for calls that are answered.
     tasks: TaskTracker,
     metrics: Arc<Metrics>,
@@ -232,7 +238,7 @@ pub fn spool_settings(settings: &IngressSettings, message_bytes_max: usize) -> S
 /// Serves until `shutdown`; returns once everything in flight is answered.
 pub async fn run(listener: TcpListener, parts: Parts, shutdown: CancellationToken) {
     let connections_max = parts.settings.connections_max;
-    let app = app(parts);
+    let app = app(parts, &shutdown);
     let sweeping = tokio::spawn(umi::relay::run(app.clone(), shutdown.clone()));
     serve::serve(listener, router(app.clone()), connections_max, &shutdown).await;
     app.tasks.close();
@@ -241,7 +247,7 @@ pub async fn run(listener: TcpListener, parts: Parts, shutdown: CancellationToke
     let _ = sweeping.await;
 }
 
-fn app(parts: Parts) -> App {
+fn app(parts: Parts, shutdown: &CancellationToken) -> App {
     let groups = GroupSettings {
         linger: parts.settings.group_linger,
         events_max: parts.settings.group_events_max,
@@ -264,6 +270,7 @@ fn app(parts: Parts) -> App {
         exports: Exports::new(parts.metrics.exports_rendered.clone()),
         catalogues: Catalogues::default(),
         publisher: parts.publisher,
+        streams: Streams::new(parts.settings.dashboard.streams_max, shutdown.clone()),
         tasks: TaskTracker::new(),
         metrics: parts.metrics,
         settings: parts.settings,
@@ -275,6 +282,7 @@ fn app(parts: Parts) -> App {
 fn router(app: App) -> Router {
     let (routes, _) = documented().split_for_parts();
     routes
+        .merge(dashboard::routes())
         .fallback(async || Refusal::not_found("there is nothing at this path"))
         // Innermost, so that a panic is refused in the dialect's words, too.
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(problem::panicked))

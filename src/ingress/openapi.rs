@@ -219,7 +219,7 @@ fn refusal(path: &str, status: u16, description: &str) -> Answer {
             });
             ("application/problem+json", reference(&Problem::name()), example)
         }
-        Dialect::Page => ("text/html", String::schema(), None),
+        Dialect::Page(..) => ("text/html", String::schema(), None),
         Dialect::Umi => ("application/json", reference(&super::umi::answer::Answer::name()), None),
         Dialect::Plain => {
             let example = (status != 0).then(|| json!({"error": description}));

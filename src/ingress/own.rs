@@ -1,17 +1,16 @@
-//! Whether a form was sent by a page of this host: the one guard of every POST here, beside cookies
-//! that are `SameSite=Lax`.
+//! Whether a form was sent by a page of this host: the one guard of every POST of a page here, beside
+//! cookies that are `SameSite=Lax`.
 //!
 //! What browsers say of a request cannot be forged by the pages in them. What says nothing is no
-//! browser, and has nobody's cookies. The login by URL is a GET that signs in, as the contract wants
-//! it, and so is not guarded.
+//! browser, and has nobody's cookies. The login by URL at `/adminzone/` is a GET that signs in, as the
+//! contract wants it, and so is not guarded.
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, Uri, header, request::Parts},
 };
 use url::Url;
 
-use super::visitor::authority;
-use crate::ingress::{
+use super::{
     App,
     fields::{Fields, Form},
     problem::Refusal,
@@ -46,6 +45,13 @@ impl FromRequest<App> for Posted {
         let Form(fields) = Form::from_request(Request::from_parts(parts, body), app).await?;
         Ok(Self(fields))
     }
+}
+
+/// The name, and the port, that the request is for; empty where it says none.
+pub fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
+    let header = || headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    // HTTP/2 has it in the address.
+    uri.authority().map(axum::http::uri::Authority::as_str).or_else(header).unwrap_or_default()
 }
 
 /// `Sec-Fetch-Site` where there is one, else `Origin`.
@@ -106,5 +112,18 @@ mod tests {
         assert!(is_own(&origin, "shop.example", "http://h"), "the default port is left out");
         assert!(is_own(&origin, "shop.example:443", "http://h"));
         assert!(!is_own(&origin, "", "http://h"), "no host at all");
+    }
+
+    #[test]
+    fn a_request_is_for_its_authority_or_its_host_header() {
+        let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("h:80"))]);
+        let none = HeaderMap::new();
+        for (uri, headers, expected) in [
+            ("/adminzone/", &headers, "h:80"),
+            ("http://shop.example/adminzone/", &headers, "shop.example"),
+            ("/adminzone/", &none, ""),
+        ] {
+            assert_eq!(authority(&Uri::from_static(uri), headers), expected, "{uri}");
+        }
     }
 }

@@ -152,8 +152,8 @@ pub enum Dialect {
     Problem,
     /// `{"result":false,"errors":[…]}` of contract 3.
     Umi,
-    /// A page for people: the client's pages.
-    Page,
+    /// A page for people, with where they go on to: the client's pages, the dashboard.
+    Page(&'static str, &'static str),
     /// `{"error": …}` of contract 5: elsewhere.
     Plain,
 }
@@ -164,7 +164,10 @@ impl Dialect {
         match path {
             path if path.starts_with("/v1/") => Self::Problem,
             path if umi::is_umi(path) => Self::Umi,
-            path if path == "/adminzone" || path.starts_with("/adminzone/") => Self::Page,
+            path if is_below(path, "/adminzone") => {
+                Self::Page("/adminzone/", "To your site's page")
+            }
+            path if is_below(path, "/dashboard") => Self::Page("/dashboard/", "To the dashboard"),
             _ => Self::Plain,
         }
     }
@@ -174,7 +177,9 @@ impl Dialect {
         let (status, detail) = (refusal.status, &refusal.detail);
         match self {
             Self::Umi => umi::answer::refused(refusal),
-            Self::Page => pages::zone::refused(status, refusal.retry_after),
+            Self::Page(path, name) => {
+                pages::zone::refused(status, refusal.retry_after, (path, name))
+            }
             Self::Plain => (status, Json(Plain { error: detail })).into_response(),
             Self::Problem => {
                 let problem = Problem {
@@ -189,6 +194,10 @@ impl Dialect {
             }
         }
     }
+}
+
+fn is_below(path: &str, room: &str) -> bool {
+    path.strip_prefix(room).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The one member of a path, percent-decoded; or, as a tuple, all of several.

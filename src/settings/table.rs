@@ -139,6 +139,31 @@ pub const SETTINGS: &[Setting] = &[
         "ingress: how long a client stays signed in at /adminzone/, 1m to 90d",
     ),
     setting(
+        "DASHBOARD_SESSION",
+        "12h",
+        "ingress: how long an administrator stays signed in at /dashboard/, 1m to 90d",
+    ),
+    setting(
+        "DASHBOARD_OPERATORS",
+        "default",
+        "ingress: domains whose administrators see queues and parked messages at /dashboard/, with commas between them",
+    ),
+    setting(
+        "DASHBOARD_LIVE_EVERY",
+        "2s",
+        "ingress: how often an open page of the dashboard is told the figures of the moment",
+    ),
+    setting(
+        "DASHBOARD_STREAMS_MAX",
+        "100",
+        "ingress: most open pages of the dashboard that are told them; others stay as they were loaded",
+    ),
+    setting(
+        "DASHBOARD_CSV_ROWS",
+        "100000",
+        "ingress: most rows of a table that the dashboard exports",
+    ),
+    setting(
         "ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP",
         "",
         "billing: where credits are POSTed, %s is the user's hash; not set: deliveries wait",
@@ -242,6 +267,11 @@ pub const INGRESS: &[&str] = &[
     "CLICK_IP",
     "ADMINZONE_URL_LOGIN",
     "ADMINZONE_SESSION",
+    "DASHBOARD_SESSION",
+    "DASHBOARD_OPERATORS",
+    "DASHBOARD_LIVE_EVERY",
+    "DASHBOARD_STREAMS_MAX",
+    "DASHBOARD_CSV_ROWS",
 ];
 
 /// Settings of `referral rcp sync`.

@@ -19,7 +19,7 @@ fn every_default_is_valid() {
 #[test]
 fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
     type Read = fn(&Settings) -> Option<SettingError>;
-    let cases: [(&str, &str, Read); 18] = [
+    let cases: [(&str, &str, Read); 21] = [
         ("BILLING_TIMEOUT", "15", |s| s.billing().err()),
         ("BILLING_RETRY_INITIAL", "0s", |s| s.billing().err()),
         ("BILLING_RETRY_MAX", "0s", |s| s.billing().err()),
@@ -35,6 +35,9 @@ fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
         ("CLICK_IP", "on", |s| s.ingress().err()),
         ("ADMINZONE_URL_LOGIN", "yes", |s| s.ingress().err()),
         ("ADMINZONE_SESSION", "59s", |s| s.ingress().err()),
+        ("DASHBOARD_SESSION", "91d", |s| s.ingress().err()),
+        ("DASHBOARD_LIVE_EVERY", "0s", |s| s.ingress().err()),
+        ("DASHBOARD_CSV_ROWS", "0", |s| s.ingress().err()),
         ("LISTEN_ADDR", "here", |s| s.ingress().err()),
         ("AMQP_URL", "http://user:hunter2@h", |s| s.broker("t").err()),
         ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", "ftp://x", |s| s.billing().err()),

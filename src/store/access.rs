@@ -103,24 +103,30 @@ pub async fn create_token(store: &Store, token: &NewToken<'_>) -> Result<(), Sto
 pub struct Held {
     /// The hash it was found by, to be compared once more in constant time.
     pub key_hash: String,
+    /// For revoking.
+    pub id: String,
     /// Whose it is.
     pub administrator_id: i64,
+    /// Their login.
+    pub login: String,
     /// The tenant that it sees and changes.
     pub domain: Domain,
 }
 
 /// The token with this key hash, unless it is revoked or out of date.
 pub async fn token(store: &Store, key_hash: &str, now: Micros) -> Result<Option<Held>, StoreError> {
-    const FIND: &str = "SELECT t.key_hash AS key_hash, t.administrator_id AS administrator_id, \
-        d.id AS id, d.name AS name, d.timezone AS timezone, d.currency AS currency \
-        FROM token t JOIN administrator a ON a.id = t.administrator_id \
+    const FIND: &str = "SELECT t.key_hash AS key_hash, t.id AS token_id, \
+        t.administrator_id AS administrator_id, a.login AS login, d.id AS id, d.name AS name, \
+        d.timezone AS timezone, d.currency AS currency FROM token t JOIN administrator a ON a.id = t.administrator_id \
         JOIN domain d ON d.id = a.domain_id \
         WHERE t.key_hash = {?} AND t.revoked_us IS NULL AND t.expires_us > {?}";
     let row = store.one(FIND, vec![key_hash.into(), now.0.into()]).await?;
     let read = |row: Row| {
         Ok(Held {
             key_hash: row.text("key_hash")?,
+            id: row.text("token_id")?,
             administrator_id: row.int("administrator_id")?,
+            login: row.text("login")?,
             domain: reference::domain(&row)?,
         })
     };

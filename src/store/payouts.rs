@@ -290,21 +290,29 @@ pub enum Closed {
     Missing,
 }
 
-/// Says what became of a pending payout. That is final: of two who say so at once one is first.
+/// Says what became of a pending payout, of this domain where one is given. That is final: of two who say
+/// so at once one is first.
 pub async fn close(
     store: &Store,
+    domain_id: Option<i64>,
     id: i64,
     status: Status,
     now: Micros,
 ) -> Result<Closed, StoreError> {
-    const CLOSE: &str =
-        "UPDATE payout SET status = {?}, closed_us = {?} WHERE id = {?} AND status = 0";
-    const FIND: &str = "SELECT status FROM payout WHERE id = {?}";
-    let params = || vec![(status as i64).into(), now.0.into(), id.into()];
-    if store.again(async || store.run(CLOSE, None, params()).await).await? > 0 {
+    let (whose, domain_id) = match domain_id {
+        Some(domain_id) => (" AND domain_id = {?}", vec![Param::from(domain_id)]),
+        None => ("", Vec::new()),
+    };
+    let with = |params: Vec<Param<'static>>| [params, domain_id.clone()].concat();
+    let close = format!(
+        "UPDATE payout SET status = {{?}}, closed_us = {{?}} WHERE id = {{?}} AND status = 0{whose}"
+    );
+    let find = format!("SELECT status FROM payout WHERE id = {{?}}{whose}");
+    let params = || with(vec![(status as i64).into(), now.0.into(), id.into()]);
+    if store.again(async || store.run(&close, None, params()).await).await? > 0 {
         return Ok(Closed::Now);
     }
-    match store.one(FIND, vec![id.into()]).await? {
+    match store.one(&find, with(vec![id.into()])).await? {
         Some(row) => Ok(Closed::Before(Status::of(row.int("status")?)?)),
         None => Ok(Closed::Missing),
     }

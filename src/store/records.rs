@@ -1,5 +1,5 @@
 //! Daily records as the ingress shows them (contract 2). Read only: daily-records writes them.
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Param, Row, Rows, Store, StoreError, rows::Kind};
 use crate::domain::{Code, Day, Email, Micros};
@@ -146,4 +146,23 @@ pub async fn clicks(store: &Store, domain_id: i64, code: &Code) -> Result<i64, S
         WHERE domain_id = {?} AND code = {?}";
     let row = store.one(SUM, vec![domain_id.into(), code.as_str().into()]).await?;
     row.map_or(Ok(0), |row| row.int("clicks"))
+}
+
+/// Clicks that count of each day from `first` to `last` that has any, of the records that [`page`] would
+/// show.
+pub async fn clicks_by_day(
+    store: &Store,
+    domain_id: i64,
+    filter: &Filter,
+    first: Day,
+    last: Day,
+) -> Result<BTreeMap<String, i64>, StoreError> {
+    let (condition, mut params) = condition(domain_id, filter);
+    let sum = format!(
+        "SELECT r.day AS day, {{as int COALESCE(SUM(r.clicks), 0)}} AS clicks \
+         FROM daily_record r WHERE {condition} AND r.day >= {{?}} AND r.day <= {{?}} GROUP BY r.day"
+    );
+    params.extend([first.to_string().into(), last.to_string().into()]);
+    let rows = store.all(&sum, None, params).await?;
+    rows.iter().map(|row| Ok((row.text("day")?, row.int("clicks")?))).collect()
 }

@@ -7,7 +7,7 @@ mod database;
 pub mod environment;
 pub mod eventually;
 pub mod http;
-mod ingress;
+pub mod ingress;
 pub mod mail;
 pub mod management;
 pub mod messages;

@@ -285,7 +285,7 @@ async fn add_payout_takes_the_whole_balance_once() {
     };
     assert_eq!(sums().await, [json!(0.0), json!(0.0)], "a pending payout is off the balance");
     let close =
-        async |id, status| payouts::close(&house.store, id, status, Micros(1)).await.unwrap();
+        async |id, status| payouts::close(&house.store, None, id, status, Micros(1)).await.unwrap();
     assert_eq!(close(1, payouts::Status::Cancelled).await, payouts::Closed::Now);
     assert!(ask(&house, &key, "get_payouts").await.text.ends_with(&payout(2)));
     assert_eq!(sums().await, [json!(5.03), json!(0.0)], "a cancelled one is due again");

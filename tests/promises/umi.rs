@@ -178,7 +178,7 @@ pub const PROMISES: &[Promise] = &[
         r"`GET /adminzone/?login=…&password=…` signs the site's administrator in: a session cookie (`HttpOnly`, `SameSite=Lax`, `Secure` where `PUBLIC_URL` is https) and a 303 to `/adminzone/`, so that the secrets leave the address bar;",
         &[
             "adminzone::the_url_signs_in_and_leaves_the_bare_address",
-            "session::a_cookie_is_for_these_pages_alone_and_for_no_script",
+            "cookie::a_cookie_is_for_its_pages_alone_and_for_no_script",
             "adminzone_browser::the_url_login_ends_at_the_clean_address_and_leaves_no_trace",
             "adminzone_browser::a_wrong_or_unwanted_url_login_leaves_the_address_bar_too",
         ],

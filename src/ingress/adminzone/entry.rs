@@ -14,7 +14,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     FORGOT, HOME,
     login::{self, Given},
-    own::{Own, Posted},
     session, site, to,
     visitor::Visitor,
     with,
@@ -25,6 +24,7 @@ use crate::{
         App,
         fields::Fields,
         openapi::both,
+        own::{Own, Posted},
         pages::{
             self,
             zone::{Field, Flaw, Form},

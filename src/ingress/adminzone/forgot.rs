@@ -8,12 +8,13 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{FORGOT, HOME, own::Posted, visitor::Visitor};
+use super::{FORGOT, HOME, visitor::Visitor};
 use crate::{
     domain::{Email, Host},
     ingress::{
         App,
         openapi::both,
+        own::Posted,
         pages::{
             self,
             zone::{Field, Flaw, Form, Note},

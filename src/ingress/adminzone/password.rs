@@ -10,7 +10,7 @@ use axum::{
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{HOME, PASSWORD, forgot, own::Posted, session, to, visitor::Visitor, with};
+use super::{HOME, PASSWORD, forgot, session, to, visitor::Visitor, with};
 use crate::{
     credentials,
     domain::Host,
@@ -18,6 +18,7 @@ use crate::{
         App, auth,
         fields::Fields,
         openapi::both,
+        own::Posted,
         pages::{
             self,
             zone::{Field, Flaw, Form},

@@ -2,13 +2,13 @@
 //!
 //! A session ends with its time, with the password that it began with, or by signing out. There is a
 //! new key with every login, and the one before is gone: nobody can prepare one for another.
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 
 use super::visitor::Visitor;
 use crate::{
     credentials,
     domain::{Host, Micros},
-    ingress::{App, auth, problem::Refusal, throttle::Key},
+    ingress::{App, auth, cookie::Cookie, problem::Refusal, throttle::Key},
     store::{
         StoreError, Tx,
         sessions::{self, Session},
@@ -17,28 +17,20 @@ use crate::{
 };
 
 /// The cookie of a session.
-const COOKIE: &str = "adminzone";
+const COOKIE: Cookie = Cookie { name: "adminzone", path: "/adminzone" };
 /// Says that a redirect from an address with secrets in it is under way.
-const SENT: &str = "adminzone_sent";
+const SENT: Cookie = Cookie { name: "adminzone_sent", path: "/adminzone" };
 /// How long that may take, in seconds.
 const SENT_SECONDS: u64 = 60;
 
 /// The key that a request's cookie has.
 pub fn key(headers: &HeaderMap) -> Option<String> {
-    let is_key =
-        |key: &&str| key.len() == 40 && key.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    cookie(headers, COOKIE).find(is_key).map(str::to_owned)
+    COOKIE.key(headers)
 }
 
 /// Whether the request has the cookie of [`sent`].
 pub fn is_sent(headers: &HeaderMap) -> bool {
-    cookie(headers, SENT).next().is_some()
-}
-
-fn cookie<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a str> {
-    let all = headers.get_all(header::COOKIE).into_iter().filter_map(|line| line.to_str().ok());
-    let pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-    pairs.filter(move |(given, _)| given.trim() == name).map(|(_, value)| value.trim())
+    SENT.all(headers).next().is_some()
 }
 
 /// The site of whoever is signed in. A key that nobody was given counts as a failed credential.
@@ -86,7 +78,7 @@ impl New {
     /// The cookie that the browser gets, once that is committed.
     pub fn cookie(&self, app: &App) -> String {
         let seconds = app.settings.adminzone_session.as_secs();
-        set(COOKIE, &self.key, seconds, is_https(app))
+        COOKIE.set(app, &self.key, seconds)
     }
 }
 
@@ -125,69 +117,22 @@ pub async fn end(app: &App, visitor: &Visitor) -> Result<(), StoreError> {
 
 /// Takes the session's cookie from the browser.
 pub fn no_cookie(app: &App) -> String {
-    set(COOKIE, "", 0, is_https(app))
+    COOKIE.remove(app)
 }
 
 /// Notes in the browser that it is being redirected from an address with secrets in it.
 pub fn sent(app: &App) -> String {
-    set(SENT, "1", SENT_SECONDS, is_https(app))
+    SENT.set(app, "1", SENT_SECONDS)
 }
 
 /// Takes that note away.
 pub fn arrived(app: &App) -> String {
-    set(SENT, "", 0, is_https(app))
-}
-
-fn is_https(app: &App) -> bool {
-    app.settings.public_url.starts_with("https:")
-}
-
-fn set(name: &str, value: &str, seconds: u64, is_https: bool) -> String {
-    let secure = if is_https { "; Secure" } else { "" };
-    format!("{name}={value}; Path=/adminzone; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+    SENT.remove(app)
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
-
-    const KEY: &str = "0123456789abcdef0123456789abcdef01234567";
-
-    #[test]
-    fn a_cookie_is_for_these_pages_alone_and_for_no_script() {
-        assert_eq!(
-            set(COOKIE, KEY, 43_200, true),
-            format!(
-                "adminzone={KEY}; Path=/adminzone; Max-Age=43200; HttpOnly; SameSite=Lax; Secure"
-            )
-        );
-        let gone = set(COOKIE, "", 0, false);
-        assert_eq!(gone, "adminzone=; Path=/adminzone; Max-Age=0; HttpOnly; SameSite=Lax");
-    }
-
-    #[test]
-    fn a_key_is_found_among_other_cookies() {
-        let of = |lines: &[&str]| {
-            let value = |line: &&str| HeaderValue::from_str(line).unwrap();
-            let lines = lines.iter().map(|line| (header::COOKIE, value(line)));
-            let headers = lines.fold(HeaderMap::new(), |mut map, (name, value)| {
-                map.append(name, value);
-                map
-            });
-            (key(&headers), is_sent(&headers))
-        };
-        let found = Some(KEY.to_owned());
-        let one = format!("a=b; adminzone={KEY};c=d");
-        assert_eq!(of(&[&one]), (found.clone(), false));
-        assert_eq!(of(&["a=b", "adminzone_sent=1", &one]), (found, true));
-        for bad in ["", "adminzone=", "adminzone=1", "xadminzone=1", "adminzone"] {
-            assert_eq!(of(&[bad]), (None, false), "{bad}");
-        }
-        let upper = format!("adminzone={}", KEY.to_uppercase());
-        assert_eq!(of(&[&upper]), (None, false));
-    }
 
     #[test]
     fn a_session_ends_with_its_time_or_its_password() {

@@ -8,7 +8,7 @@ use crate::{
     ingress::{
         App,
         pages::{
-            self,
+            self, grouped,
             zone::{Paid, SitePage, When},
         },
         problem::Refusal,
@@ -86,21 +86,6 @@ fn amounts(
     if some.is_empty() { vec![shown(0, domain.currency.as_str())] } else { some }
 }
 
-/// A decimal number with its thousands set apart.
-fn grouped(number: &str) -> String {
-    let (whole, rest) = number.split_at(number.find('.').unwrap_or(number.len()));
-    let mut text = String::with_capacity(number.len() + 8);
-    for (place, digit) in whole.char_indices() {
-        let left = whole.len() - place;
-        if left % 3 == 0 && text.ends_with(|c: char| c.is_ascii_digit()) {
-            // A narrow space that does not break.
-            text.push('\u{202f}');
-        }
-        text.push(digit);
-    }
-    text + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,20 +127,5 @@ mod tests {
         let shown = when(at, "Europe/Moscow".parse().unwrap());
         assert_eq!(shown.shown, "1 December 2027, 00:05");
         assert_eq!(shown.exact, "2027-12-01T00:05:00.000000+03:00");
-    }
-
-    #[test]
-    fn thousands_are_set_apart() {
-        for (number, expected) in [
-            ("0", "0"),
-            ("999", "999"),
-            ("1000", "1\u{202f}000"),
-            ("1234567.89", "1\u{202f}234\u{202f}567.89"),
-            ("100.00", "100.00"),
-            ("-1234.00", "-1\u{202f}234.00"),
-            ("-123.00", "-123.00"),
-        ] {
-            assert_eq!(grouped(number), expected, "{number}");
-        }
     }
 }

@@ -1,15 +1,12 @@
 //! Who asks for a page: the address, the cookies, and by which name they came here.
 use std::convert::Infallible;
 
-use axum::{
-    extract::FromRequestParts,
-    http::{HeaderMap, Uri, header, request::Parts},
-};
+use axum::{extract::FromRequestParts, http::request::Parts};
 
 use super::session;
 use crate::{
     domain::Host,
-    ingress::{App, client::Client},
+    ingress::{App, client::Client, own::authority},
 };
 
 /// What is known of whoever asks.
@@ -43,34 +40,16 @@ impl FromRequestParts<App> for Visitor {
     }
 }
 
-/// The name, and the port, that the request is for; empty where it says none.
-pub fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
-    let header = || headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    // HTTP/2 has it in the address.
-    uri.authority().map(axum::http::uri::Authority::as_str).or_else(header).unwrap_or_default()
-}
-
 fn host(authority: &str) -> &str {
     authority.split_once(':').map_or(authority, |(host, _port)| host)
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     #[test]
-    fn a_request_is_for_its_authority_or_its_host_header() {
-        let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("h:80"))]);
-        let none = HeaderMap::new();
-        for (uri, headers, expected) in [
-            ("/adminzone/", &headers, "h:80"),
-            ("http://shop.example/adminzone/", &headers, "shop.example"),
-            ("/adminzone/", &none, ""),
-        ] {
-            assert_eq!(authority(&Uri::from_static(uri), headers), expected, "{uri}");
-        }
+    fn a_host_has_no_port() {
         assert_eq!((host("h:80"), host("h"), host("")), ("h", "h", ""));
     }
 }

@@ -3,7 +3,7 @@
 //! Every path works with and without its last slash; bodies are JSON or forms.
 mod indication;
 mod invoice;
-mod programme;
+pub mod programme;
 mod register;
 mod shapes;
 mod statement;

@@ -30,6 +30,7 @@ use crate::{
 /// Longest name, in characters.
 const NAME_MAX_CHARS: usize = 253;
 
+/// This file's routes.
 pub fn routes() -> OpenApiRouter<App> {
     both(routes!(list, create)).merge(both(routes!(show, change, remove)))
 }
@@ -76,13 +77,7 @@ async fn create(
     caller: Caller,
     fields: Fields,
 ) -> Result<Response, Refusal> {
-    let given = Given::read(&fields)?;
-    let terms = Terms {
-        name: given.name.ok_or_else(|| missing("name"))?,
-        credit: given.credit.ok_or_else(|| missing("credit_value"))?,
-        target: given.target.ok_or_else(|| missing("target_value"))?,
-        reward_percent_e4: given.reward_percent_e4.unwrap_or_default(),
-    };
+    let terms = Given::read(&fields)?.terms()?;
     let made = programmes::create(&app.store, caller.domain.id, terms, app.clock.now()).await?;
     Ok((StatusCode::CREATED, Json(shown(&app, &caller, made))).into_response())
 }
@@ -137,11 +132,7 @@ async fn change(
 ) -> Result<Json<ShownProgramme>, Refusal> {
     let given = Given::read(&fields)?;
     let found = find(&app, &caller, &id).await?;
-    let (id, mut terms) = (found.id, Terms::from(found));
-    terms.name = given.name.unwrap_or(terms.name);
-    terms.credit = given.credit.unwrap_or(terms.credit);
-    terms.target = given.target.unwrap_or(terms.target);
-    terms.reward_percent_e4 = given.reward_percent_e4.unwrap_or(terms.reward_percent_e4);
+    let (id, terms) = (found.id, given.over(Terms::from(found)));
     let changed = programmes::change(&app.store, caller.domain.id, id, terms).await?;
     Ok(Json(shown(&app, &caller, changed)))
 }
@@ -178,7 +169,7 @@ fn shown(app: &App, caller: &Caller, programme: Programme) -> ShownProgramme {
 }
 
 /// The members that a request has.
-struct Given {
+pub struct Given {
     name: Option<String>,
     credit: Option<Money>,
     target: Option<Money>,
@@ -186,7 +177,28 @@ struct Given {
 }
 
 impl Given {
-    fn read(fields: &Fields) -> Result<Self, Refusal> {
+    /// The terms of a new programme; what may be left out is nought.
+    pub fn terms(self) -> Result<Terms, Refusal> {
+        Ok(Terms {
+            name: self.name.ok_or_else(|| missing("name"))?,
+            credit: self.credit.ok_or_else(|| missing("credit_value"))?,
+            target: self.target.ok_or_else(|| missing("target_value"))?,
+            reward_percent_e4: self.reward_percent_e4.unwrap_or_default(),
+        })
+    }
+
+    /// These terms, with what is given changed.
+    pub fn over(self, terms: Terms) -> Terms {
+        Terms {
+            name: self.name.unwrap_or(terms.name),
+            credit: self.credit.unwrap_or(terms.credit),
+            target: self.target.unwrap_or(terms.target),
+            reward_percent_e4: self.reward_percent_e4.unwrap_or(terms.reward_percent_e4),
+        }
+    }
+
+    /// Reads them.
+    pub fn read(fields: &Fields) -> Result<Self, Refusal> {
         let name = fields.text("name")?;
         if name.as_ref().is_some_and(|name| name.chars().count() > NAME_MAX_CHARS) {
             let problem = format!("must be at most {NAME_MAX_CHARS} characters");

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use askama::Template;
 use axum::{
     http::{HeaderValue, StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    response::{Html, IntoResponse, Redirect, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
@@ -73,6 +73,35 @@ pub fn retry_after(mut response: Response, seconds: Option<u64>) -> Response {
     response
 }
 
+/// 303 to another page here. Nobody keeps it, or is told where it came from.
+pub fn to(path: &str) -> Response {
+    let guard = [(header::CACHE_CONTROL, "no-store"), (header::REFERRER_POLICY, "no-referrer")];
+    (guard, Redirect::to(path)).into_response()
+}
+
+/// The answer with one more header of this name.
+pub fn with(mut response: Response, name: header::HeaderName, value: &str) -> Response {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().append(name, value);
+    }
+    response
+}
+
+/// A decimal number with its thousands set apart.
+pub fn grouped(number: &str) -> String {
+    let (whole, rest) = number.split_at(number.find('.').unwrap_or(number.len()));
+    let mut text = String::with_capacity(number.len() + 8);
+    for (place, digit) in whole.char_indices() {
+        let left = whole.len() - place;
+        if left % 3 == 0 && text.ends_with(|c: char| c.is_ascii_digit()) {
+            // A narrow space that does not break.
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text + rest
+}
+
 /// Nothing but the style sheet above, and forms of this host.
 fn policy() -> HeaderValue {
     static POLICY: OnceLock<HeaderValue> = OnceLock::new();
@@ -131,5 +160,20 @@ mod tests {
         }
         let policy = policy();
         assert!(policy.to_str().unwrap().contains("style-src 'sha256-"), "{policy:?}");
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        for (number, expected) in [
+            ("0", "0"),
+            ("999", "999"),
+            ("1000", "1\u{202f}000"),
+            ("1234567.89", "1\u{202f}234\u{202f}567.89"),
+            ("100.00", "100.00"),
+            ("-1234.00", "-1\u{202f}234.00"),
+            ("-123.00", "-123.00"),
+        ] {
+            assert_eq!(grouped(number), expected, "{number}");
+        }
     }
 }

@@ -174,8 +174,12 @@ pub struct When {
     pub shown: String,
 }
 
-/// A refusal in words for people.
-pub fn refused(status: StatusCode, retry_after: Option<u64>) -> Response {
+/// A refusal in words for people, and where they go on to.
+pub fn refused(
+    status: StatusCode,
+    retry_after: Option<u64>,
+    aside: (&'static str, &'static str),
+) -> Response {
     let wait = retry_after.map(|seconds| {
         let unit = if seconds == 1 { "second" } else { "seconds" };
         format!("There were too many failed tries. Please try again in {seconds} {unit}.")
@@ -200,12 +204,7 @@ pub fn refused(status: StatusCode, retry_after: Option<u64>) -> Response {
         }
         _ => ("Something went wrong", "That is our fault. Please try again later."),
     };
-    let note = Note {
-        icon: "M24 10 40 37H8zm0 11v7m0 4v.1",
-        title,
-        text,
-        aside: Some(("/adminzone/", "To your site's page")),
-    };
+    let note = Note { icon: "M24 10 40 37H8zm0 11v7m0 4v.1", title, text, aside: Some(aside) };
     super::retry_after(super::page(status, &note), retry_after)
 }
 
@@ -325,7 +324,7 @@ mod tests {
             (StatusCode::SERVICE_UNAVAILABLE, Some(1), "in a moment"),
             (StatusCode::INTERNAL_SERVER_ERROR, None, "our fault"),
         ] {
-            let response = refused(status, wait);
+            let response = refused(status, wait, ("/x", "On"));
             assert_eq!(response.status(), status);
             assert_eq!(response.headers().contains_key("retry-after"), wait.is_some());
             let body = axum::body::to_bytes(response.into_body(), 1 << 20);

@@ -11,7 +11,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
-    credentials,
     ingress::{
         App,
         auth::{self, Caller},
@@ -19,7 +18,7 @@ use crate::{
         fields::Fields,
         problem::{InPath, Refusal},
     },
-    store::access::{self, NewToken},
+    store::access,
 };
 
 /// How long a token is good where the request does not say, in seconds (the seed's).
@@ -103,26 +102,13 @@ async fn issue(
     let administrator_id = auth::log_in(&app, &client, &domain, &login, password, code).await?;
     let found = crate::store::tenants::domain(&app.store, &domain).await?;
     let Some(domain) = found else { return Err(Refusal::not_found("the domain is gone")) };
-    let (id, key) = (Uuid::new_v4().to_string(), credentials::new_key()?);
-    let (device_info, ip_address) =
-        (client.user_agent.unwrap_or_default(), client.address.to_string());
-    let now = app.clock.now();
-    let token = NewToken {
-        id: &id,
-        administrator_id,
-        key_hash: &credentials::key_hash(&key),
-        device_info: &device_info,
-        ip_address: &ip_address,
-        now,
-        expires: now.plus_ms(ttl * 1000),
-    };
-    access::create_token(&app.store, &token).await?;
+    let token = auth::issue(&app, client, administrator_id, ttl * 1000).await?;
     let issued = NewKey {
-        id: &id,
-        key: &key,
-        ctime: now.rfc3339(domain.zone),
-        issued_device_info: &device_info,
-        issued_ip_address: &ip_address,
+        id: &token.id,
+        key: &token.key,
+        ctime: token.time.rfc3339(domain.zone),
+        issued_device_info: &token.device_info,
+        issued_ip_address: &token.ip_address,
         expires: token.expires.rfc3339(domain.zone),
     };
     let no_store = [(axum::http::header::CACHE_CONTROL, "no-store")];

@@ -1,0 +1,134 @@
+//! The first page: the figures of the last days and as they stand now.
+use askama::Template;
+use axum::{
+    extract::{RawQuery, State},
+    http::StatusCode,
+    response::Response,
+};
+
+use super::{
+    frame::{Frame, Part, page},
+    live::{self, Now, Queue},
+    session::Admin,
+    table,
+};
+use crate::{
+    domain::{Day, Micros},
+    ingress::{App, fields::Fields, pages::grouped, problem::Refusal},
+    store::{
+        overview::{self, DayFigures},
+        reference::Domain,
+    },
+};
+
+/// Days that are shown where nothing else is asked for.
+const DAYS_DEFAULT: i64 = 30;
+/// Most days that are shown.
+const DAYS_MAX: i64 = 90;
+
+#[derive(Template)]
+#[template(path = "overview.html", config = "src/ingress/dashboard/askama.toml")]
+struct Overview<'a> {
+    frame: Frame<'a>,
+    now: Now,
+    queues: Option<Vec<Queue>>,
+    asked: i64,
+    days: Vec<ShownDay>,
+}
+
+/// A day as it is shown.
+struct ShownDay {
+    day: String,
+    clicks: i64,
+    signups: i64,
+    credits: i64,
+    granted: String,
+    payments: i64,
+}
+
+impl From<&DayFigures> for ShownDay {
+    fn from(figures: &DayFigures) -> Self {
+        Self {
+            day: figures.day.to_string(),
+            clicks: figures.clicks,
+            signups: figures.signups,
+            credits: figures.credits,
+            granted: granted(figures),
+            payments: figures.payments,
+        }
+    }
+}
+
+/// What was granted on a day, one sum a currency.
+pub fn granted(figures: &DayFigures) -> String {
+    let sums = figures.granted.iter();
+    let sums = sums.map(|(currency, sum)| format!("{} {currency}", grouped(&sum.to_string())));
+    sums.collect::<Vec<_>>().join(", ")
+}
+
+/// The page.
+pub async fn show(
+    State(app): State<App>,
+    admin: Admin,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
+    let asked = asked(&query)?;
+    let figures = figures(&app, &admin.domain, asked).await?;
+    let overview = Overview {
+        now: live::now(&app, &admin).await?,
+        queues: live::queues(&app, &admin),
+        asked,
+        days: figures.iter().map(ShownDay::from).collect(),
+        frame: Frame::new(&admin, Part::Overview, "Overview").told(&query),
+    };
+    Ok(page(StatusCode::OK, &overview))
+}
+
+/// The days as CSV.
+pub async fn export(
+    State(app): State<App>,
+    admin: Admin,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
+    let figures = figures(&app, &admin.domain, asked(&query)?).await?;
+    let head = ["day", "clicks", "signups", "credits", "granted", "payments"];
+    let rows = figures.iter().map(|figures| {
+        let sums = figures.granted.iter().map(|(currency, sum)| format!("{sum} {currency}"));
+        [
+            figures.day.to_string(),
+            figures.clicks.to_string(),
+            figures.signups.to_string(),
+            figures.credits.to_string(),
+            sums.collect::<Vec<_>>().join(", "),
+            figures.payments.to_string(),
+        ]
+    });
+    table::csv(&app, "days", head, rows)
+}
+
+fn asked(query: &Fields) -> Result<i64, Refusal> {
+    let days = query.int("days")?.unwrap_or(DAYS_DEFAULT);
+    if (1..=DAYS_MAX).contains(&days) {
+        return Ok(days);
+    }
+    Err(Refusal::field("days", format!("must be 1 to {DAYS_MAX}")))
+}
+
+async fn figures(app: &App, domain: &Domain, days: i64) -> Result<Vec<DayFigures>, Refusal> {
+    let days = last_days(app.clock.now(), domain, days);
+    Ok(overview::days(&app.store, domain, &days).await?)
+}
+
+/// So many days, the last of them today's in the domain's zone.
+pub fn last_days(now: Micros, domain: &Domain, number: i64) -> Vec<Day> {
+    let mut day = now.day(domain.zone);
+    let mut days = vec![day];
+    for _ in 1..number {
+        day = day.before();
+        days.push(day);
+    }
+    days.reverse();
+    days
+}
