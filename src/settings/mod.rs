@@ -14,21 +14,24 @@ use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 pub use given::{SettingError, Settings, parse_duration};
 pub use table::{COMMON, INGRESS, RCP, help};
 
-use crate::{broker::BrokerSettings, domain::landing::Landing, store::StoreSettings};
+use crate::{
+    broker::{BrokerSettings, addresses::Addresses},
+    domain::landing::Landing,
+    store::StoreSettings,
+};
 
 impl Settings {
     /// The broker, for a program of this name.
     pub fn broker(&self, program: &str) -> Result<BrokerSettings, SettingError> {
         let url = self.required("AMQP_URL")?;
-        if !url.starts_with("amqp://") && !url.starts_with("amqps://") {
-            return Err(SettingError::new("AMQP_URL", "must begin with amqp:// or amqps://"));
+        if Addresses::parse(&url).is_none() {
+            let problem = "must begin with amqp:// or amqps://, each of several between commas";
+            return Err(SettingError::new("AMQP_URL", problem));
         }
         Ok(BrokerSettings {
-            url,
-            connection_name: program.to_owned(),
             publish_timeout: self.duration("PUBLISH_TIMEOUT")?,
-            heartbeat: HEARTBEAT_SECONDS,
             max_message: self.int("MAX_MESSAGE", 1024..=128 << 20)? as usize,
+            ..BrokerSettings::new(url, program)
         })
     }
 
@@ -204,9 +207,6 @@ impl Settings {
         Ok(RcpSettings { password: self.text("RCP_PASSWORD")?, token: self.text("RCP_TOKEN")? })
     }
 }
-
-/// Seconds between AMQP heartbeats: a half-open connection is noticed within two.
-const HEARTBEAT_SECONDS: u16 = 10;
 
 /// The shortest and the longest `ADMINZONE_SESSION`.
 const SESSION_MIN: Duration = Duration::from_secs(60);

@@ -37,6 +37,7 @@ fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
         ("ADMINZONE_SESSION", "59s", |s| s.ingress().err()),
         ("LISTEN_ADDR", "here", |s| s.ingress().err()),
         ("AMQP_URL", "http://user:hunter2@h", |s| s.broker("t").err()),
+        ("AMQP_URL", "amqp://user:hunter2@h,", |s| s.broker("t").err()),
         ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", "ftp://x", |s| s.billing().err()),
     ];
     for (name, value, read) in cases {
