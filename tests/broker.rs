@@ -4,6 +4,7 @@
 
 mod consuming;
 mod faults;
+mod ghosts;
 mod publishing;
 mod topology;
 

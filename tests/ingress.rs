@@ -12,6 +12,7 @@ mod conform;
 mod document;
 mod exports;
 mod generates;
+mod hostile;
 mod indications;
 mod landing;
 mod link;

@@ -20,6 +20,7 @@ mod days;
 mod dead;
 mod deliveries;
 mod exactly_once;
+mod faults;
 mod forms;
 mod fuzz;
 mod goods;

@@ -1,11 +1,16 @@
 # shellcheck shell=bash
-# How each of the three servers is found, prepared, launched and asked whether it is ready, as a
+# How each of the servers is found, prepared, launched and asked whether it is ready, as a
 # process of this machine or as a container.
 # Owns: the contents of DIR/SERVICE and each server's settings. Refuses: to decide when; services.sh does.
 
-package_of() { case $1 in rabbitmq) echo rabbitmq-server ;; postgres) echo postgresql ;; mariadb) echo mariadb-server ;; esac; }
-image_of() { case $1 in rabbitmq) echo rabbitmq:4-management ;; postgres) echo postgres:17 ;; mariadb) echo mariadb:11 ;; esac; }
-ports_of() { case $1 in rabbitmq) echo port api-port dist-port epmd-port ;; *) echo port ;; esac; }
+# rabbitmq2 and rabbitmq3 are further nodes of the cluster that rabbitmq begins.
+kind_of() { case $1 in rabbitmq*) echo rabbitmq ;; *) echo "$1" ;; esac; }
+is_further() { case $1 in rabbitmq2 | rabbitmq3) true ;; *) false ;; esac; }
+
+package_of() { case $(kind_of "$1") in rabbitmq) echo rabbitmq-server ;; postgres) echo postgresql ;; mariadb) echo mariadb-server ;; esac; }
+image_of() { case $(kind_of "$1") in rabbitmq) echo rabbitmq:4-management ;; postgres) echo postgres:17 ;; mariadb) echo mariadb:11 ;; esac; }
+# The nodes of a cluster find each other through one name server, the first one's.
+ports_of() { case $1 in rabbitmq) echo port api-port dist-port epmd-port ;; rabbitmq*) echo port api-port dist-port ;; *) echo port ;; esac; }
 
 # The last in order of version of the files that exist.
 newest() { printf '%s\n' "$@" | sort -V | while IFS= read -r file; do [ ! -e "$file" ] || echo "$file"; done | tail -n 1; }
@@ -13,7 +18,7 @@ newest() { printf '%s\n' "$@" | sort -V | while IFS= read -r file; do [ ! -e "$f
 # The directory of the server's own programs; empty where it is not installed.
 programs_of() {
     local found
-    case $1 in
+    case $(kind_of "$1") in
         # Not /usr/sbin/rabbitmq-server: Debian's wrapper insists on su.
         rabbitmq) found=$(newest /usr/lib/rabbitmq/bin/rabbitmq-server /usr/lib/rabbitmq/lib/*/sbin/rabbitmq-server) ;;
         postgres) found=$(newest /usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb)
@@ -38,9 +43,9 @@ process_of() {
 answers() {
     local port
     port=$(port_of "$1")
-    case $1 in
+    case $(kind_of "$1") in
         rabbitmq) [ "$(first_byte "$port" 'AMQP\0\0\11\1' 0)" = 01 ] \
-            && [ "$(first_byte "$(port_of rabbitmq api-port)" 'GET / HTTP/1.0\r\n\r\n' 0)" = 48 ] ;;
+            && [ "$(first_byte "$(port_of "$1" api-port)" 'GET / HTTP/1.0\r\n\r\n' 0)" = 48 ] ;;
         postgres) postgres_answers "$port" ;;
         mariadb) [ "$(first_byte "$port" '' 4)" = 0a ] ;;
     esac
@@ -49,10 +54,10 @@ answers() {
 # ---- RabbitMQ ----
 
 rabbitmq_env() {
-    local d=$DIR/rabbitmq
+    local d=$DIR/$1
     RABBITMQ_ENV=(env -i PATH="$PATH" LANG=C.UTF-8 HOME="$d/home"
-        RABBITMQ_NODENAME="$(cat "$d/node")" RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT="$(port_of rabbitmq)"
-        RABBITMQ_DIST_PORT="$(port_of rabbitmq dist-port)"
+        RABBITMQ_NODENAME="$(cat "$d/node")" RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT="$(port_of "$1")"
+        RABBITMQ_DIST_PORT="$(port_of "$1" dist-port)"
         ERL_EPMD_PORT="$(port_of rabbitmq epmd-port)" ERL_EPMD_ADDRESS=127.0.0.1
         RABBITMQ_MNESIA_BASE="$d/data" RABBITMQ_LOG_BASE="$d/log" RABBITMQ_PID_FILE="$d/pid"
         RABBITMQ_ENABLED_PLUGINS_FILE="$d/plugins" RABBITMQ_CONFIG_FILE="$d/rabbitmq.conf" RABBITMQ_CONF_ENV_FILE=/dev/null
@@ -78,39 +83,50 @@ CONF
 }
 
 rabbitmq_prepare() {
-    local d=$DIR/rabbitmq
+    local d=$DIR/$1
     mkdir -p "$d/home" "$d/data" "$d/log"
-    if [ ! -e "$d/home/.erlang.cookie" ]; then
+    if is_further "$1"; then
+        cp -f "$DIR/rabbitmq/home/.erlang.cookie" "$d/home/.erlang.cookie"
+    elif [ ! -e "$d/home/.erlang.cookie" ]; then
         od -An -N20 -tx1 /dev/urandom | tr -d ' \n' >"$d/home/.erlang.cookie"
         chmod 400 "$d/home/.erlang.cookie"
     fi
     # The data belongs to the node's name, which therefore stays when the port has to change.
-    [ -e "$d/node" ] || echo "referral-$(port_of rabbitmq)@localhost" >"$d/node"
+    [ -e "$d/node" ] || echo "referral-$(port_of "$1")@localhost" >"$d/node"
     echo '[rabbitmq_management].' >"$d/plugins"
     {
-        echo "listeners.tcp.1 = 127.0.0.1:$(port_of rabbitmq)"
+        echo "listeners.tcp.1 = 127.0.0.1:$(port_of "$1")"
         echo "management.tcp.ip = 127.0.0.1"
-        echo "management.tcp.port = $(port_of rabbitmq api-port)"
+        echo "management.tcp.port = $(port_of "$1" api-port)"
         rabbitmq_conf
     } >"$d/rabbitmq.conf"
 }
 
 rabbitmq_launch() {
-    local d=$DIR/rabbitmq
-    rabbitmq_env
+    local d=$DIR/$1
+    rabbitmq_env "$1"
     # Started here, and so known: one that Erlang starts would outlive the node unseen.
     process_of rabbitmq epmd-process >/dev/null \
-        || spawn "$d/epmd-process" "$d/log/epmd.log" "${RABBITMQ_ENV[@]}" epmd
+        || spawn "$DIR/rabbitmq/epmd-process" "$DIR/rabbitmq/log/epmd.log" "${RABBITMQ_ENV[@]}" epmd
     # This variable makes the script become the node instead of its parent.
-    spawn "$d/process" "$d/log/console.log" "${RABBITMQ_ENV[@]}" RUNNING_UNDER_SYSTEMD=true "$(programs_of rabbitmq)/rabbitmq-server"
+    spawn "$d/process" "$d/log/console.log" "${RABBITMQ_ENV[@]}" RUNNING_UNDER_SYSTEMD=true "$(programs_of "$1")/rabbitmq-server"
 }
 
-rabbitmq_ctl() { rabbitmq_env && "${RABBITMQ_ENV[@]}" "$(programs_of rabbitmq)/rabbitmqctl" "$@"; }
+# rabbitmq_ctl NODE ARGS...
+rabbitmq_ctl() { rabbitmq_env "$1" && "${RABBITMQ_ENV[@]}" "$(programs_of "$1")/rabbitmqctl" "${@:2}"; }
+
+# Once: a node that has joined stays one of the cluster's across its restarts.
+rabbitmq_join() {
+    [ ! -e "$DIR/$1/joined" ] || return 0
+    { rabbitmq_ctl "$1" stop_app && rabbitmq_ctl "$1" reset && rabbitmq_ctl "$1" join_cluster "$(cat "$DIR/rabbitmq/node")" \
+        && rabbitmq_ctl "$1" start_app && rabbitmq_ctl "$1" await_startup; } >>"$DIR/$1/log/join.log" 2>&1 || return 1
+    touch "$DIR/$1/joined"
+}
 
 # In 3.10 this handler asks, while the node stops, for what the stopping node cannot answer: five idle
 # seconds. Taken away first, a stop takes one.
 rabbitmq_before_stop() {
-    rabbitmq_ctl -q -t 5 eval 'gen_event:delete_handler(rabbit_event, rabbit_mgmt_db_handler, []).' >/dev/null 2>&1 || true
+    rabbitmq_ctl "$1" -q -t 5 eval 'gen_event:delete_handler(rabbit_event, rabbit_mgmt_db_handler, []).' >/dev/null 2>&1 || true
 }
 
 # ---- PostgreSQL ----

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Private RabbitMQ, PostgreSQL and MariaDB servers for one directory.
 #
-# Owns: DIR/rabbitmq, DIR/postgres, DIR/mariadb, DIR/env, and the processes or containers started for
+# Owns: DIR/SERVICE of each, DIR/env, and the processes or containers started for
 #   them. As root PostgreSQL's data lies in a directory of its own below /tmp, because its server
 #   refuses root and may not be able to reach DIR; DIR/postgres/home says where.
 # Refuses: to touch a server of the machine, to listen on anything but 127.0.0.1, to remove what it
@@ -12,7 +12,7 @@
 # services.sh start|stop DIR SERVICE     stop gracefully; start on the same port with the same data
 # services.sh kill|pause|resume DIR SERVICE   SIGKILL, SIGSTOP, SIGCONT to all of the server
 # services.sh ctl DIR ARGS...            rabbitmqctl against the private node
-# SERVICE is rabbitmq, postgres or mariadb.
+# SERVICE is rabbitmq, postgres or mariadb; rabbitmq2 and rabbitmq3 make a cluster with rabbitmq (not in containers).
 #
 # A missing server is installed (root on Debian) or run from its official image (a Docker engine answers).
 set -euo pipefail
@@ -27,7 +27,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 START_SECS=90 STOP_SECS=30
-SERVICES="rabbitmq postgres mariadb"
+SERVICES="rabbitmq rabbitmq2 rabbitmq3 postgres mariadb"
 
 usage() { sed -n '/^# services.sh up/,/^# SERVICE is/s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
@@ -71,7 +71,7 @@ choose_modes() {
         [ -z "$(mode_of "$s")" ] || continue
         if [ -n "$(programs_of "$s")" ]; then
             echo native >"$DIR/$s/mode"
-        elif have docker && docker info >/dev/null 2>&1; then
+        elif ! is_further "$s" && have docker && docker info >/dev/null 2>&1; then
             echo docker >"$DIR/$s/mode"
         else
             rm -rf "${DIR:?}/$s"
@@ -90,7 +90,7 @@ wait_answers() {
 }
 
 launch() {
-    if [ "$(mode_of "$1")" = docker ]; then docker_launch "$1"; else "$1_prepare" && "$1_launch"; fi && wait_answers "$1"
+    if [ "$(mode_of "$1")" = docker ]; then docker_launch "$1"; else "$(kind_of "$1")_prepare" "$1" && "$(kind_of "$1")_launch" "$1"; fi && wait_answers "$1"
 }
 
 up_one() {
@@ -148,7 +148,7 @@ act() {
             wait_gone 10 $all ;;
         stop)
             signal CONT $all
-            if [ "$s" = rabbitmq ]; then rabbitmq_before_stop; fi
+            if [ "$(kind_of "$s")" = rabbitmq ]; then rabbitmq_before_stop "$s"; fi
             # PostgreSQL: SIGINT ends the sessions of its clients, SIGTERM would wait for them.
             if [ "$s" = postgres ]; then signal INT "$process"; else signal TERM "$process"; fi
             wait_gone "$STOP_SECS" "$process" || signal KILL $all
@@ -185,13 +185,18 @@ down_one() {
 }
 
 write_env() {
-    local file
+    local file s
     file=$(mktemp "$DIR/.env.XXXXXX")
     {
         if [ -e "$DIR/rabbitmq/port" ]; then
             echo "AMQP_URL=amqp://guest:guest@127.0.0.1:$(port_of rabbitmq)/%2f"
             echo "RABBITMQ_API=http://guest:guest@127.0.0.1:$(port_of rabbitmq api-port)"
         fi
+        for s in rabbitmq2 rabbitmq3; do
+            [ -e "$DIR/$s/port" ] || continue
+            echo "AMQP_URL${s#rabbitmq}=amqp://guest:guest@127.0.0.1:$(port_of "$s")/%2f"
+            echo "RABBITMQ_API${s#rabbitmq}=http://guest:guest@127.0.0.1:$(port_of "$s" api-port)"
+        done
         [ ! -e "$DIR/postgres/port" ] || echo "POSTGRES_URL=postgres://postgres@127.0.0.1:$(port_of postgres)/postgres"
         [ ! -e "$DIR/mariadb/port" ] || echo "MARIADB_URL=mysql://root@127.0.0.1:$(port_of mariadb)/test"
     } >"$file"
@@ -225,7 +230,7 @@ enter_existing() {
 }
 
 main() {
-    local command=${1:-} purge=no args=()
+    local command=${1:-} purge=no args=() further=() s
     [ "$#" -ge 2 ] || usage
     shift
     case $command in
@@ -236,7 +241,14 @@ main() {
             enter "$1"
             shift
             choose_modes "$@"
-            together "up_one SERVICE" "$@"
+            # The first node goes before those that join it, which they do one after the other.
+            for s; do if is_further "$s"; then further+=("$s"); else args+=("$s"); fi; done
+            together "up_one SERVICE" "${args[@]}"
+            if [ "${#further[@]}" -gt 0 ]; then
+                [ -e "$DIR/rabbitmq/port" ] || die "${further[*]}: only together with rabbitmq"
+                together "up_one SERVICE" "${further[@]}"
+                for s in "${further[@]}"; do rabbitmq_join "$s" || die "$s: did not join; see $DIR/$s/log/join.log"; done
+            fi
             write_env ;;
         down)
             for s; do if [ "$s" = --purge ]; then purge=yes; else args+=("$s"); fi; done
@@ -262,7 +274,7 @@ main() {
             enter_existing "$1" rabbitmq
             shift
             if [ "$(mode_of rabbitmq)" = docker ]; then exec docker exec -i "$(container_of rabbitmq)" rabbitmqctl "$@"; fi
-            rabbitmq_env
+            rabbitmq_env rabbitmq
             exec "${RABBITMQ_ENV[@]}" "$(programs_of rabbitmq)/rabbitmqctl" "$@" ;;
         *) usage ;;
     esac

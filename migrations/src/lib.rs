@@ -1,10 +1,17 @@
 //! The tables, one migration per file. Written once in a small dialect of SQL (see [`sql`]) that
 //! each database's own words are filled into.
 //!
-//! A migration that was released is never changed; a new one follows it. That several programs
-//! may start at once is `referral::store`'s business: it holds a lock while these run.
+//! A migration that was released is never changed; a new one follows it. It adds, and takes nothing away
+//! that the programs of the release before use: those go on beside it, and may also be started anew
+//! ([`is_done`]). That several programs may start at once is `referral::store`'s business: it holds a lock
+//! while these run.
+use std::collections::HashSet;
+
 pub use sea_orm_migration::MigratorTrait;
-use sea_orm_migration::prelude::*;
+use sea_orm_migration::{
+    prelude::*,
+    sea_orm::{ConnectionTrait, Statement},
+};
 
 mod m20261122_000001_pipeline;
 mod m20261122_000002_one_time_codes;
@@ -22,6 +29,18 @@ mod sql;
 
 /// All migrations, in order.
 pub struct Migrator;
+
+/// Whether the database has all of these migrations. It may have more: a newer program's, beside which this
+/// one works as before; the [`Migrator`] itself would refuse them.
+pub async fn is_done<C: ConnectionTrait>(connection: &C) -> bool {
+    let text = "SELECT version FROM seaql_migrations".to_owned();
+    let statement = Statement::from_string(connection.get_database_backend(), text);
+    // Without that table there are none yet; what else may be wrong the migrations will say.
+    let Ok(rows) = connection.query_all_raw(statement).await else { return false };
+    let done: HashSet<String> =
+        rows.iter().filter_map(|row| row.try_get("", "version").ok()).collect();
+    Migrator::migrations().iter().all(|migration| done.contains(migration.name()))
+}
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {

@@ -14,19 +14,17 @@ use std::{
     time::Duration,
 };
 
-use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, uri::AMQPUri};
+use futures_util::Stream;
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event, uri::AMQPUri};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Publisher, Session, topology};
+use super::{Publisher, Session, addresses::Addresses, topology};
 
 /// The longest wait before the second try; it doubles with every further one.
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 /// The longest wait before any try.
 pub const BACKOFF_MOST: Duration = Duration::from_secs(30);
-/// How long one try may take: TCP, TLS, handshake, topology. Generous, for a three-node cluster
-/// that has just started.
-const TRY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a graceful close waits for the broker's answer.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection lost younger than this counts as a failed try, so that one which is accepted and
@@ -36,12 +34,16 @@ const SETTLED_AFTER: Duration = Duration::from_secs(10);
 /// How to reach the broker, and what to expect of it.
 #[derive(Clone)]
 pub struct BrokerSettings {
-    /// `amqp://` or `amqps://` with user, password, host and virtual host. A secret.
+    /// `amqp://` or `amqps://` with user, password, host and virtual host; several for the nodes of a
+    /// cluster, with commas between them. A secret.
     pub url: String,
     /// The name shown in the broker's list of connections.
     pub connection_name: String,
     /// How long a publish may take from call to confirm (5 s).
     pub publish_timeout: Duration,
+    /// How long one try to connect may take: TCP, TLS, handshake, topology, consumer (30 s). Generous,
+    /// for a three-node cluster that has just started.
+    pub try_timeout: Duration,
     /// The heartbeat in seconds (10); a dead peer is noticed within two.
     pub heartbeat: u16,
     /// The largest body published, in bytes (`MAX_MESSAGE`, 4 MiB).
@@ -55,6 +57,7 @@ impl BrokerSettings {
             url: url.into(),
             connection_name: connection_name.into(),
             publish_timeout: Duration::from_secs(5),
+            try_timeout: Duration::from_secs(30),
             heartbeat: 10,
             max_message: 4 * 1024 * 1024,
         }
@@ -67,6 +70,7 @@ impl fmt::Debug for BrokerSettings {
             .field("url", &"<redacted>")
             .field("connection_name", &self.connection_name)
             .field("publish_timeout", &self.publish_timeout)
+            .field("try_timeout", &self.try_timeout)
             .field("heartbeat", &self.heartbeat)
             .field("max_message", &self.max_message)
             .finish()
@@ -85,7 +89,7 @@ pub enum BrokerError {
         /// The broker's own words.
         detail: String,
     },
-    /// The address is not one. (It is not repeated here: it may hold a password.)
+    /// The address is not one, or one of them is not. (It is not repeated here: it may hold a password.)
     #[error("the broker's address is not an amqp:// or amqps:// URL")]
     Address,
 }
@@ -171,21 +175,49 @@ impl Streak {
 pub(super) struct Link {
     // Dropped in this order.
     pub(super) channel: Channel,
-    pub(super) connection: Connection,
+    connection: Open,
 }
 
 impl Link {
     /// Closes and waits a moment for the broker to say so; what is unacknowledged goes back.
     pub(super) async fn close(self) {
-        let closing = self.connection.close(200, "OK".into());
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
+        close(&self.connection.0).await;
     }
+
+    /// What the broker says of the connection.
+    pub(super) fn events(&self) -> impl Stream<Item = Event> + Send {
+        self.connection.0.events_listener()
+    }
+}
+
+/// A connection that is closed however it is left. lapin's own would stay open for as long as any of its
+/// calls awaits an answer: a try to consume that was given up became, with a late answer, a consumer that
+/// nobody reads.
+struct Open(Arc<Connection>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if !self.0.status().connected() {
+            return;
+        }
+        let connection = Arc::clone(&self.0);
+        // Without a runtime the program has ended, and its connections with it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { close(&connection).await });
+        }
+    }
+}
+
+async fn close(connection: &Connection) {
+    let closing = connection.close(200, "OK".into());
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
 }
 
 /// The way to the broker. Cheap to clone; holds no connection of its own.
 #[derive(Clone)]
 pub struct Broker {
     settings: Arc<BrokerSettings>,
+    addresses: Option<Arc<Addresses>>,
     streaks: Arc<Mutex<Vec<(String, Streak)>>>,
 }
 
@@ -198,7 +230,8 @@ impl fmt::Debug for Broker {
 impl Broker {
     /// Connects nowhere yet.
     pub fn new(settings: BrokerSettings) -> Self {
-        Self { settings: Arc::new(settings), streaks: Arc::default() }
+        let addresses = Addresses::parse(&settings.url).map(Arc::new);
+        Self { settings: Arc::new(settings), addresses, streaks: Arc::default() }
     }
 
     /// Waits for ever (back-off with full jitter 0.2 to 30 s, one warning a try) until connected,
@@ -264,7 +297,8 @@ impl Broker {
         F: Future<Output = Result<T, Failure>>,
     {
         while streak.wait(shutdown).await {
-            let one_try = tokio::time::timeout(TRY_TIMEOUT, open());
+            let limit = self.settings.try_timeout;
+            let one_try = tokio::time::timeout(limit, open());
             let outcome = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(None),
@@ -277,7 +311,7 @@ impl Broker {
                 }
                 Ok(Err(Failure::Refusal(error))) => return Err(error),
                 Ok(Err(Failure::Outage(reason))) => reason,
-                Err(_) => format!("no answer within {} s", TRY_TIMEOUT.as_secs()),
+                Err(_) => format!("no answer within {limit:?}"),
             };
             streak.failed();
             warn!(purpose, reason, "the broker cannot be reached; trying again");
@@ -287,14 +321,14 @@ impl Broker {
 
     /// One connection, one channel, the topology declared on it.
     pub(super) async fn open(&self, role: &str) -> Result<Link, Failure> {
-        let mut uri: AMQPUri =
-            self.settings.url.parse().map_err(|_| Failure::Refusal(BrokerError::Address))?;
+        let address = self.addresses.as_ref().and_then(|all| all.next().parse().ok());
+        let mut uri: AMQPUri = address.ok_or(Failure::Refusal(BrokerError::Address))?;
         uri.query.heartbeat = Some(self.settings.heartbeat);
-        uri.query.connection_timeout = Some(TRY_TIMEOUT.as_millis() as u64);
+        uri.query.connection_timeout = Some(self.settings.try_timeout.as_millis() as u64);
         let name = format!("{} ({role})", self.settings.connection_name);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connection = Connection::connect_uri(uri, properties).await?;
-        let channel = connection.create_channel().await?;
+        let connection = Open(Arc::new(Connection::connect_uri(uri, properties).await?));
+        let channel = connection.0.create_channel().await?;
         let link = Link { channel, connection };
         topology::declare(&link.channel).await?;
         Ok(link)

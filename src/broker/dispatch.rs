@@ -146,7 +146,7 @@ async fn serve(
     farewell: Duration,
 ) -> End {
     let mut last_moment = pin!(sleep(Duration::MAX));
-    let mut events = Box::pin(link.connection.events_listener());
+    let mut events = Box::pin(link.events());
     let mut taken = Vec::new();
     let mut open = true;
     loop {

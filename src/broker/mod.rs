@@ -4,10 +4,11 @@
 //! acknowledgement, publishing with confirms, request and reply, and the form of a parked message.
 //! Refuses to know what an event means, any database, and HTTP.
 //!
-//! Reading order: [`topology`], [`message`], [`outgoing`], [`hints`], [`connection`], [`consumer`], [`publisher`] (its task
+//! Reading order: [`topology`], [`message`], [`outgoing`], [`hints`], [`addresses`], [`connection`], [`consumer`], [`publisher`] (its task
 //! in
 //! `dispatch` and `window`), [`parking`], [`walk`], [`replay`].
 
+pub mod addresses;
 pub mod compose;
 pub mod connection;
 pub mod consumer;

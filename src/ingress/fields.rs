@@ -6,10 +6,11 @@
 use std::{collections::HashMap, time::Duration};
 
 use axum::{
-    body::{Bytes, to_bytes},
+    body::{Bytes, HttpBody as _, to_bytes},
     extract::{FromRequest, Request},
     http::{HeaderMap, StatusCode, header},
 };
+use http_body_util::LengthLimitError;
 use serde_json::value::RawValue;
 
 use super::{App, problem::Refusal};
@@ -76,13 +77,23 @@ pub async fn json_body(request: Request, bytes_max: usize) -> Result<Bytes, Refu
 }
 
 async fn body(request: Request, bytes_max: usize) -> Result<Bytes, Refusal> {
-    let reading = to_bytes(request.into_body(), bytes_max);
-    let Ok(read) = tokio::time::timeout(BODY_TIMEOUT, reading).await else {
-        return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body took too long"));
-    };
-    read.map_err(|_| {
+    let too_large = || {
         let detail = format!("the body is over {bytes_max} bytes");
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    };
+    let body = request.into_body();
+    // What says that it is too large is not waited for.
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_large());
+    }
+    let Ok(read) = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, bytes_max)).await else {
+        return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body took too long"));
+    };
+    read.map_err(|error| {
+        if error.into_inner().is::<LengthLimitError>() {
+            return too_large();
+        }
+        Refusal::new(StatusCode::BAD_REQUEST, "the body is broken off, or framed wrongly")
     })
 }
 

@@ -16,21 +16,23 @@ pub use given::{SettingError, Settings, parse_duration};
 pub use ingress::{ClickIp, DashboardSettings, IngressSettings};
 pub use table::{COMMON, INGRESS, RCP, help};
 
-use crate::{broker::BrokerSettings, store::StoreSettings};
+use crate::{
+    broker::{BrokerSettings, addresses::Addresses},
+    store::StoreSettings,
+};
 
 impl Settings {
     /// The broker, for a program of this name.
     pub fn broker(&self, program: &str) -> Result<BrokerSettings, SettingError> {
         let url = self.required("AMQP_URL")?;
-        if !url.starts_with("amqp://") && !url.starts_with("amqps://") {
-            return Err(SettingError::new("AMQP_URL", "must begin with amqp:// or amqps://"));
+        if Addresses::parse(&url).is_none() {
+            let problem = "must begin with amqp:// or amqps://, each of several between commas";
+            return Err(SettingError::new("AMQP_URL", problem));
         }
         Ok(BrokerSettings {
-            url,
-            connection_name: program.to_owned(),
             publish_timeout: self.duration("PUBLISH_TIMEOUT")?,
-            heartbeat: HEARTBEAT_SECONDS,
             max_message: self.int("MAX_MESSAGE", 1024..=128 << 20)? as usize,
+            ..BrokerSettings::new(url, program)
         })
     }
 
@@ -134,9 +136,6 @@ impl Settings {
         Ok(RcpSettings { password: self.text("RCP_PASSWORD")?, token: self.text("RCP_TOKEN")? })
     }
 }
-
-/// Seconds between AMQP heartbeats: a half-open connection is noticed within two.
-const HEARTBEAT_SECONDS: u16 = 10;
 
 /// See [`Settings::ops`].
 #[derive(Debug, Clone)]

@@ -23,7 +23,11 @@ const fn secret(name: &'static str, default: &'static str, help: &'static str) -
 
 /// All settings. A duration is a number with a unit: ms, s, m, h, d.
 pub const SETTINGS: &[Setting] = &[
-    secret("AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f", "the broker; amqps:// too"),
+    secret(
+        "AMQP_URL",
+        "amqp://guest:guest@127.0.0.1:5672/%2f",
+        "the broker; amqps:// too; of a cluster all nodes, with commas between them",
+    ),
     secret(
         "DATABASE_URL",
         "sqlite://referral.db?mode=rwc",

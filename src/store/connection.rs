@@ -362,7 +362,11 @@ async fn migrate(url: &str, dialect: Dialect) -> Result<(), StoreError> {
     let done = match dialect.migration_lock() {
         Some([lock, unlock]) => {
             connection.execute_unprepared(lock).await?;
-            let done = Migrator::up(&connection, None).await;
+            let done = if migrations::is_done(&connection).await {
+                Ok(())
+            } else {
+                Migrator::up(&connection, None).await
+            };
             connection.execute_unprepared(unlock).await?;
             done
         }
@@ -372,10 +376,10 @@ async fn migrate(url: &str, dialect: Dialect) -> Result<(), StoreError> {
                 ..TransactionOptions::default()
             };
             let transaction = connection.begin_with_options(options).await?;
-            match Migrator::up(&transaction, None).await {
-                Ok(()) => transaction.commit().await,
-                Err(error) => Err(error),
+            if !migrations::is_done(&transaction).await {
+                Migrator::up(&transaction, None).await?;
             }
+            transaction.commit().await
         }
     };
     connection.close().await?;

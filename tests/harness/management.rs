@@ -2,6 +2,7 @@
 use std::fmt::Write as _;
 
 use base64::Engine as _;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::http;
@@ -72,6 +73,33 @@ impl VirtualHost {
         let path = format!("queues/{}/{queue}", self.name);
         let found = self.call(reqwest::Method::GET, &path, Value::Null).await;
         found["messages"].as_u64().ok_or_else(|| format!("{queue} is not counted yet"))
+    }
+
+    /// How many messages of a queue somebody holds, as the broker last counted.
+    pub async fn counted_unacknowledged(&self, queue: &str) -> Result<u64, String> {
+        let path = format!("queues/{}/{queue}", self.name);
+        let found = self.call(reqwest::Method::GET, &path, Value::Null).await;
+        let held = found["messages_unacknowledged"].as_u64();
+        held.ok_or_else(|| format!("{queue} is not counted yet"))
+    }
+
+    /// Deletes a queue with everything in it.
+    pub async fn delete_queue(&self, queue: &str) {
+        let path = format!("queues/{}/{queue}", self.name);
+        self.call(reqwest::Method::DELETE, &path, Value::Null).await;
+    }
+
+    /// Closes all connections that the broker has counted so far.
+    pub async fn close_connections(&self) {
+        let path = format!("vhosts/{}/connections", self.name);
+        let all = self.call(reqwest::Method::GET, &path, Value::Null).await;
+        for connection in all.as_array().expect("an array of connections") {
+            let name = connection["name"].as_str().expect("a name");
+            let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
+            let url = format!("{}/api/connections/{name}", self.api);
+            // One that has ended meanwhile is as good.
+            let _ = http::client().delete(url).send().await;
+        }
     }
 
     async fn call(&self, method: reqwest::Method, path: &str, body: Value) -> Value {

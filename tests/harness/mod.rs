@@ -12,6 +12,7 @@ pub mod mail;
 pub mod management;
 pub mod messages;
 pub mod program;
+pub mod proxy;
 pub mod receiver;
 pub mod remote;
 pub mod services;

@@ -23,16 +23,19 @@ pub struct Plan {
     arguments: Vec<String>,
     settings: BTreeMap<String, String>,
     directory: PathBuf,
+    /// What a shell does first.
+    before: String,
 }
 
 impl Plan {
     /// A worker by its name, or `ingress`.
     pub fn new(name: &str, directory: PathBuf) -> Self {
         let arguments = if name == "ingress" { vec![name.to_owned()] } else { Vec::new() };
-        let plan = Self { name: name.to_owned(), arguments, settings: BTreeMap::new(), directory };
+        let (name, settings) = (name.to_owned(), BTreeMap::new());
+        let plan = Self { name, arguments, settings, directory, before: String::new() };
         let plan =
             plan.set("LOG_FORMAT", "text").set("NO_COLOR", "1").set("OPS_ADDR", &free_address());
-        if name != "ingress" {
+        if plan.name != "ingress" {
             return plan;
         }
         // Every ingress has a spool of its own.
@@ -54,6 +57,13 @@ impl Plan {
         self
     }
 
+    /// The same with this shell command before it, in the same process.
+    #[must_use]
+    pub fn after(mut self, command: &str) -> Self {
+        self.before = format!("{command} && exec \"$0\" \"$@\"");
+        self
+    }
+
     /// An HTTP address of the ingress that it makes.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.settings["LISTEN_ADDR"])
@@ -69,7 +79,14 @@ impl Plan {
     /// What it is run as, with its settings and nothing else in the environment.
     pub fn command(&self) -> Command {
         let file = if self.name == "ingress" { "referral" } else { &self.name };
-        let mut command = Command::new(environment::program(file));
+        let program = environment::program(file);
+        let mut command = if self.before.is_empty() {
+            Command::new(program)
+        } else {
+            let mut shell = Command::new("/bin/sh");
+            shell.arg("-c").arg(&self.before).arg(program);
+            shell
+        };
         command.args(&self.arguments).env_clear().envs(&self.settings);
         command.current_dir(&self.directory).kill_on_drop(true).stdin(Stdio::null());
         command
