@@ -28,13 +28,16 @@ pub struct Visitor<'a> {
 
 /// An answer: status, headers, text.
 pub struct Page {
+    /// The status.
     pub status: u16,
+    /// The body.
     pub text: String,
     headers: header::HeaderMap,
 }
 
 impl Page {
-    fn header(&self, name: &str) -> &str {
+    /// A header; empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
@@ -66,10 +69,12 @@ impl<'a> Visitor<'a> {
         visitor
     }
 
+    /// `GET`.
     pub async fn get(&self, path: &str) -> Page {
         self.call(Method::GET, path, None, &[]).await
     }
 
+    /// `POST` of a form.
     pub async fn post(&self, path: &str, form: &[(&str, &str)]) -> Page {
         self.call(Method::POST, path, Some(form), &[]).await
     }
@@ -96,10 +101,6 @@ impl<'a> Visitor<'a> {
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         Page { status, headers, text: answer.text().await.unwrap() }
     }
-}
-
-async fn at_rest(bed: &Bed, programs: Vec<Program>) {
-    bed.drain(programs).await;
 }
 
 /// The same, just now.
@@ -129,7 +130,7 @@ pub async fn busy(bed: &Bed) -> (Ingress, Vec<Program>, Receiver, Program) {
 
 async fn its_numbers_are_the_apis(bed: Arc<Bed>) {
     let (ingress, workers, _receiver, _billing) = busy(&bed).await;
-    at_rest(&bed, workers).await;
+    bed.drain(workers).await;
     let admin = Visitor::signed_in(&ingress.program, "default", "root").await;
     let (_, records) = ingress.get("/v1/referral?limit=1000").await;
     let items = records["items"].as_array().unwrap();
@@ -177,8 +178,8 @@ async fn its_numbers_are_the_apis(bed: Arc<Bed>) {
     for part in ["bob", "10.00 USD", "signup_credit", "<td class=\"n\">500</td>", "pending"] {
         assert!(delivery.contains(part), "{part}: {delivery}");
     }
-    let listed = admin.get("/dashboard/deliveries?state=dead").await.text;
-    assert!(!listed.contains(id) && listed.contains("There are none."), "{listed}");
+    let dead = admin.get("/dashboard/deliveries?state=dead").await.text;
+    assert!(!dead.contains(id) && dead.contains("There are none."), "{dead}");
 }
 
 async fn what_is_done_there_is_done(bed: Arc<Bed>) {
@@ -376,10 +377,7 @@ fn an_open_page_is_told_and_does_not_keep_the_ingress_from_stopping() {
 
 async fn told(bed: Arc<Bed>) {
     let (mut ingress, workers, _receiver, _billing) = busy(&bed).await;
-    let cookie = {
-        let admin = Visitor::signed_in(&ingress.program, "default", "root").await;
-        admin.cookie
-    };
+    let Visitor { cookie, .. } = Visitor::signed_in(&ingress.program, "default", "root").await;
     let request = http::client().get(ingress.program.url("/dashboard/live"));
     let mut stream = request.header(header::COOKIE, &cookie).send().await.unwrap();
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
@@ -397,5 +395,5 @@ async fn told(bed: Arc<Bed>) {
     // `stop` fails where the grace runs out.
     ingress.program.stop().await;
     while let Ok(Some(_)) = stream.chunk().await {}
-    at_rest(&bed, workers).await;
+    bed.drain(workers).await;
 }

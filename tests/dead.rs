@@ -142,7 +142,7 @@ async fn looking(bed: Arc<Bed>) {
     let broker = Broker::new(BrokerSettings::new(&bed.amqp_url, "tests"));
     let never = CancellationToken::new();
     for look in 0..LOOKS {
-        let walk = broker.walk(CREDITS, &never).await.expect("no refusal");
+        let walk = broker.walk(CREDITS, None, &never).await.expect("no refusal");
         let mut walk = walk.expect("a walk");
         assert_eq!(walk.lying(), MANY as u64);
         // Further and further, and then the connection is gone, as when the process is killed.
@@ -152,7 +152,8 @@ async fn looking(bed: Arc<Bed>) {
         }
         drop(walk);
         eventually("they are back", PATIENCE, async || {
-            let walk = broker.walk(CREDITS, &never).await.expect("no refusal").expect("a walk");
+            let walk =
+                broker.walk(CREDITS, None, &never).await.expect("no refusal").expect("a walk");
             let lying = walk.lying();
             walk.close().await.expect("closed");
             if lying == MANY as u64 { Ok(()) } else { Err(format!("{lying} are")) }

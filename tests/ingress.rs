@@ -170,6 +170,7 @@ impl House {
             message_bytes_max: broker_settings.max_message,
             store: store.clone(),
             publisher: publisher.clone(),
+            broker: broker.clone(),
             spool: spool.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),

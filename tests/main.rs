@@ -16,6 +16,7 @@ mod codes;
 mod daily;
 mod dashboard;
 mod dashboard_browser;
+mod dashboard_dead;
 mod days;
 mod dead;
 mod deliveries;

@@ -89,7 +89,8 @@ tests_with_services() {
     local name
     while IFS= read -r name; do export "TEST_$name"; done <"$state/env"
     # shellcheck disable=SC2119 # all of them
-    TEST_BIN_DIR=$target/debug TEST_SERVICES=$services TEST_PYTHON=$python \
+    # Most of the time a test waits for programs and servers.
+    RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} TEST_BIN_DIR=$target/debug TEST_SERVICES=$services TEST_PYTHON=$python \
         TEST_CHROMEDRIVER=$(command -v chromedriver) tests
 }
 

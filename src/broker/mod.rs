@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`topology`], [`message`], [`outgoing`], [`hints`], [`addresses`], [`connection`], [`consumer`], [`publisher`] (its task
 //! in
-//! `dispatch` and `window`), [`parking`], [`walk`], [`replay`].
+//! `dispatch` and `window`), [`parking`], [`walk`], [`replay`], [`sweep`].
 
 pub mod addresses;
 pub mod compose;
@@ -20,6 +20,7 @@ pub mod outgoing;
 pub mod parking;
 pub mod publisher;
 pub mod replay;
+pub mod sweep;
 pub mod topology;
 pub mod walk;
 mod window;

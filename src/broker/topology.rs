@@ -74,6 +74,13 @@ pub const PARKED: [Parked; 4] = [
     parked("mail", MAIL_DEAD, WORK, KEY_MAIL),
 ];
 
+impl Parked {
+    /// That of the worker of this name.
+    pub fn of(worker: &str) -> Option<Self> {
+        PARKED.into_iter().find(|parked| parked.worker == worker)
+    }
+}
+
 const fn parked(
     worker: &'static str,
     queue: &'static str,

@@ -25,6 +25,7 @@ const REMOVALS_UNASKED: u32 = 16;
 pub struct Walk {
     // None where nothing lies: a consumer would take, and put behind the others, what comes back only now.
     session: Option<Session>,
+    there: u64,
     lying: u64,
     taken: u64,
     held: u16,
@@ -33,17 +34,19 @@ pub struct Walk {
 }
 
 impl Broker {
-    /// Begins a walk over what lies in `queue` now. Waits for the broker as
+    /// Begins a walk over what lies in `queue` now, or the first `most` of it. Waits for the broker as
     /// [`consume`](Self::consume) does; `None` when shut down first.
     pub async fn walk(
         &self,
         queue: &str,
+        most: Option<u16>,
         shutdown: &CancellationToken,
     ) -> Result<Option<Walk>, BrokerError> {
         let streak = Streak::default();
         let open = || async {
             let link = self.open("walk").await?;
-            let lying = consumer::count(&link, queue).await?;
+            let there = consumer::count(&link, queue).await?;
+            let lying = most.map_or(there, |most| there.min(most.into()));
             let session = if lying == 0 {
                 link.close().await;
                 None
@@ -52,7 +55,7 @@ impl Broker {
                 let most = u16::try_from(lying).unwrap_or(HELD_MOST);
                 Some(Session::open(link, queue, most, streak.clone()).await?)
             };
-            Ok(Walk { session, lying, taken: 0, held: 0, unasked: 0, over: lying == 0 })
+            Ok(Walk { session, there, lying, taken: 0, held: 0, unasked: 0, over: lying == 0 })
         };
         self.insist(queue, &streak, shutdown, open).await
     }
@@ -60,6 +63,11 @@ impl Broker {
 
 impl Walk {
     /// How many messages lay in the queue when the walk began.
+    pub fn there(&self) -> u64 {
+        self.there
+    }
+
+    /// How many of them it goes over.
     pub fn lying(&self) -> u64 {
         self.lying
     }

@@ -1,14 +1,11 @@
 //! `referral dead list|show|replay|drop` (contract 7): the messages that the workers parked.
 //!
-//! Looking takes nothing out. A replay takes a message out only once the broker has confirmed that it has
-//! it back under the key where it belongs, so that one that is killed half-way loses nothing; a message
-//! that was sent and not taken out is the same event once more, which changes nothing.
+//! Looking takes nothing out; how messages are sent back and dropped is [`Sweep`]'s.
 use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use clap::Subcommand;
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::Value;
@@ -20,11 +17,9 @@ use super::{
 use crate::broker::{
     Broker, HeaderValue, Message, Walk,
     replay::{self, Glance},
+    sweep::Sweep,
     topology::{PARKED, Parked},
 };
-
-/// Messages of a replay without a confirm at once.
-const IN_FLIGHT_MAX: usize = 64;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -90,8 +85,7 @@ struct Which {
 }
 
 fn worker(name: &str) -> Result<Parked, String> {
-    let found = PARKED.into_iter().find(|parked| parked.worker == name);
-    found.ok_or_else(|| "must be daily-records, credits, billing or mail".to_owned())
+    Parked::of(name).ok_or_else(|| "must be daily-records, credits, billing or mail".to_owned())
 }
 
 impl Which {
@@ -157,7 +151,7 @@ pub(super) async fn run(args: Args, tools: &Tools) -> anyhow::Result<ExitCode> {
 
 async fn begin(parked: &Parked, tools: &Tools) -> anyhow::Result<(Walk, ProgressBar)> {
     let broker = Broker::new(tools.settings.broker("referral dead")?);
-    let walk = opened(broker.walk(parked.queue, &tools.shutdown)).await?;
+    let walk = opened(broker.walk(parked.queue, None, &tools.shutdown)).await?;
     let template = "{wide_bar} {pos}/{len}  {msg}  {eta}";
     let bar = match walk.lying() {
         0 => ProgressBar::hidden(),
@@ -165,15 +159,6 @@ async fn begin(parked: &Parked, tools: &Tools) -> anyhow::Result<(Walk, Progress
     };
     bar.set_message(parked.worker);
     Ok((walk, bar))
-}
-
-/// The next message of a walk; an error when the command is stopped first.
-async fn next(walk: &mut Walk, tools: &Tools) -> anyhow::Result<Option<Message>> {
-    tokio::select! {
-        biased;
-        () = tools.shutdown.cancelled() => bail!("stopped"),
-        message = walk.next() => Ok(message?),
-    }
 }
 
 async fn end(walk: Walk, bar: &ProgressBar, parked: &Parked) -> anyhow::Result<()> {
@@ -194,12 +179,9 @@ async fn look(
 ) -> anyhow::Result<()> {
     for parked in which.queues() {
         let (mut walk, bar) = begin(&parked, tools).await?;
-        while let Some(message) = next(&mut walk, tools).await? {
-            bar.inc(1);
-            if which.has(&message) {
-                see(&parked, &message);
-            }
-        }
+        let (wanted, seen) = (|message: &Message| which.has(message), || bar.inc(1));
+        let sweep = Sweep { wanted: &wanted, seen: &seen, shutdown: &tools.shutdown };
+        sweep.look(&mut walk, |message| see(&parked, message)).await?;
         end(walk, &bar, &parked).await?;
     }
     Ok(())
@@ -305,7 +287,10 @@ async fn replay(which: &Which, tools: &Tools) -> anyhow::Result<()> {
     let mut replayed = 0;
     for parked in which.queues() {
         let (mut walk, bar) = begin(&parked, tools).await?;
-        let done = replay_queue(which, &parked, &mut walk, &link, tools, &bar, &mut replayed).await;
+        let (wanted, seen) = (|message: &Message| which.has(message), || bar.inc(1));
+        let sweep = Sweep { wanted: &wanted, seen: &seen, shutdown: &tools.shutdown };
+        let send = async |message| link.publish(message).await;
+        let done: anyhow::Result<()> = sweep.replay(&mut walk, &parked, send, &mut replayed).await;
         let ended = end(walk, &bar, &parked).await;
         done.and(ended).with_context(|| {
             format!("{replayed} messages were replayed; run it again for the others")
@@ -316,66 +301,16 @@ async fn replay(which: &Which, tools: &Tools) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn replay_queue(
-    which: &Which,
-    parked: &Parked,
-    walk: &mut Walk,
-    link: &Link,
-    tools: &Tools,
-    bar: &ProgressBar,
-    replayed: &mut u64,
-) -> anyhow::Result<()> {
-    let send = async |message: Message| {
-        link.publish(replay::replayed(&message, parked)).await.map(|()| message.tag)
-    };
-    let mut in_flight = FuturesUnordered::new();
-    // Why no more are taken; what is under way is still settled.
-    let mut over = None;
-    while over.is_none() || !in_flight.is_empty() {
-        if over.is_none() && in_flight.len() < IN_FLIGHT_MAX {
-            match next(walk, tools).await {
-                Ok(None) => over = Some(Ok(())),
-                Err(error) => over = Some(Err(error)),
-                Ok(Some(message)) => {
-                    bar.inc(1);
-                    if which.has(&message) {
-                        in_flight.push(send(message));
-                    }
-                }
-            }
-        } else if let Some(confirmed) = in_flight.next().await {
-            walk.remove(confirmed?).await?;
-            *replayed += 1;
-        }
-    }
-    over.unwrap_or(Ok(()))
-}
-
 async fn remove(which: &Which, tools: &Tools) -> anyhow::Result<()> {
     let mut dropped = 0;
     for parked in which.queues() {
         let (mut walk, bar) = begin(&parked, tools).await?;
-        let done = remove_from(which, &mut walk, tools, &bar, &mut dropped).await;
+        let (wanted, seen) = (|message: &Message| which.has(message), || bar.inc(1));
+        let sweep = Sweep { wanted: &wanted, seen: &seen, shutdown: &tools.shutdown };
+        let done = sweep.remove(&mut walk, &mut dropped).await.map_err(anyhow::Error::from);
         let ended = end(walk, &bar, &parked).await;
         done.and(ended).with_context(|| format!("{dropped} messages were dropped"))?;
     }
     println!("{dropped} messages dropped");
-    Ok(())
-}
-
-async fn remove_from(
-    which: &Which,
-    walk: &mut Walk,
-    tools: &Tools,
-    bar: &ProgressBar,
-    dropped: &mut u64,
-) -> anyhow::Result<()> {
-    while let Some(message) = next(walk, tools).await? {
-        bar.inc(1);
-        if which.has(&message) {
-            walk.remove(message.tag).await?;
-            *dropped += 1;
-        }
-    }
     Ok(())
 }

@@ -102,6 +102,8 @@ pub struct Parts {
     pub store: Store,
     /// The way to the broker.
     pub publisher: Publisher,
+    /// The same, to dead queues.
+    pub broker: Broker,
     /// Where clicks wait while it is away.
     pub spool: Spool,
     /// The time of day.
@@ -128,6 +130,8 @@ pub struct AppParts {
     exports: Exports,
     catalogues: Catalogues,
     publisher: Publisher,
+    /// The way to dead queues.
+    broker: Broker,
     /// Open pages of the dashboard.
     streams: Streams,
     /// What is still to be done for calls that are answered.
@@ -196,6 +200,7 @@ pub async fn start(settings: ProgramSettings, context: Context) -> anyhow::Resul
         message_bytes_max: broker_settings.max_message,
         store,
         publisher: publisher.clone(),
+        broker: broker.clone(),
         spool: spool.clone(),
         clock: Clock::system(),
         metrics: context.metrics,
@@ -270,6 +275,7 @@ fn app(parts: Parts, shutdown: &CancellationToken) -> App {
         exports: Exports::new(parts.metrics.exports_rendered.clone()),
         catalogues: Catalogues::default(),
         publisher: parts.publisher,
+        broker: parts.broker,
         streams: Streams::new(parts.settings.dashboard.streams_max, shutdown.clone()),
         tasks: TaskTracker::new(),
         metrics: parts.metrics,

@@ -63,6 +63,7 @@ impl Settings {
             operators: operators.map(str::to_owned).collect(),
             live_every: self.some_time("DASHBOARD_LIVE_EVERY")?,
             streams_max: self.int("DASHBOARD_STREAMS_MAX", 0..=100_000)? as usize,
+            dead_max: self.int("DASHBOARD_DEAD_MAX", 1..=10_000)? as u16,
             csv_rows_max: self.int("DASHBOARD_CSV_ROWS", 1..=10_000_000)? as i64,
         })
     }
@@ -161,6 +162,8 @@ pub struct DashboardSettings {
     pub live_every: Duration,
     /// Open pages that are told at once.
     pub streams_max: usize,
+    /// Most messages of a dead queue that are looked at for a page.
+    pub dead_max: u16,
     /// Most rows of a table that is exported.
     pub csv_rows_max: i64,
 }

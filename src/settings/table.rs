@@ -163,6 +163,11 @@ pub const SETTINGS: &[Setting] = &[
         "ingress: most open pages of the dashboard that are told them; others stay as they were loaded",
     ),
     setting(
+        "DASHBOARD_DEAD_MAX",
+        "200",
+        "ingress: most parked messages of a worker that a page of the dashboard looks at",
+    ),
+    setting(
         "DASHBOARD_CSV_ROWS",
         "100000",
         "ingress: most rows of a table that the dashboard exports",
@@ -275,6 +280,7 @@ pub const INGRESS: &[&str] = &[
     "DASHBOARD_OPERATORS",
     "DASHBOARD_LIVE_EVERY",
     "DASHBOARD_STREAMS_MAX",
+    "DASHBOARD_DEAD_MAX",
     "DASHBOARD_CSV_ROWS",
 ];
 

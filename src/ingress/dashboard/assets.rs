@@ -22,11 +22,12 @@ struct Asset {
     text: &'static str,
 }
 
-const ASSETS: [Asset; 4] = [
+const ASSETS: [Asset; 5] = [
     Asset { name: "style.css", kind: CSS, text: include_str!("assets/style.css") },
     Asset { name: "dashboard.js", kind: JS, text: include_str!("assets/dashboard.js") },
     Asset { name: "uPlot.css", kind: CSS, text: include_str!("assets/uplot/uPlot.min.css") },
     Asset { name: "uPlot.js", kind: JS, text: include_str!("assets/uplot/uPlot.iife.min.js") },
+    Asset { name: "icon.svg", kind: "image/svg+xml", text: include_str!("assets/icon.svg") },
 ];
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
@@ -37,6 +38,8 @@ pub struct Addresses {
     pub styles: [String; 2],
     /// The scripts, in order.
     pub scripts: [String; 2],
+    /// The picture beside the page's name.
+    pub icon: String,
 }
 
 /// The addresses of what there is now.
@@ -48,8 +51,8 @@ pub fn addresses() -> &'static Addresses {
             let hash = URL_SAFE_NO_PAD.encode(&hash[..HASH_BYTES]);
             format!("/dashboard/assets/{}?v={hash}", asset.name)
         };
-        let [style, own, uplot_style, uplot] = ASSETS.each_ref().map(of);
-        Addresses { styles: [uplot_style, style], scripts: [uplot, own] }
+        let [style, own, uplot_style, uplot, icon] = ASSETS.each_ref().map(of);
+        Addresses { styles: [uplot_style, style], scripts: [uplot, own], icon }
     })
 }
 

@@ -10,6 +10,7 @@
 //! messages) is shown to administrators of `DASHBOARD_OPERATORS` alone.
 mod assets;
 mod codes;
+mod dead;
 mod deliveries;
 mod entry;
 mod frame;
@@ -55,6 +56,10 @@ pub fn routes() -> Router<App> {
         .route("/dashboard/deliveries/retry", post(deliveries::retry_all))
         .route("/dashboard/deliveries/{id}", get(deliveries::show))
         .route("/dashboard/deliveries/{id}/retry", post(deliveries::retry))
+        .route("/dashboard/dead", get(dead::list))
+        .route("/dashboard/dead.csv", get(dead::export))
+        .route("/dashboard/dead/replay", post(dead::replay))
+        .route("/dashboard/dead/drop", post(dead::remove))
         .route("/dashboard/partners", get(partners::list))
         .route("/dashboard/partners.csv", get(partners::export))
         .route("/dashboard/partners/key", post(partners::make_key))

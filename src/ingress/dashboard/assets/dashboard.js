@@ -2,6 +2,11 @@
 "use strict";
 (() => {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+  const date = (seconds) => {
+    const at = new Date(seconds * 1000);
+    return at.getUTCHours() === 0 ? at.getUTCDate() + " " + months[at.getUTCMonth()] : "";
+  };
   const day = (text) => Date.parse(text + "T00:00:00Z") / 1000;
 
   // The columns of a table that are to be plotted: their names and numbers, the oldest day first.
@@ -25,12 +30,12 @@
     const latest = plot.label.textContent;
     const options = {
       width: plot.place.clientWidth,
-      height: 180,
+      height: 170,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       legend: { show: false },
       cursor: { y: false, points: { size: 7 } },
-      scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
-      axes: [{ ...axis, grid: { show: false } }, { ...axis, size: 56, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8, 1e9] }],
+      scales: { x: { range: (_, first, last) => [first - 43200, last + 43200] }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
+      axes: [{ ...axis, grid: { show: false }, space: 64, values: (_, splits) => splits.map(date) }, { ...axis, size: 56, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8, 1e9] }],
       series: [{}, { stroke: colour("--accent"), fill: colour("--tint"), width: 2, paths: uPlot.paths.bars({ size: [0.7, 40], radius: 0.15 }), points: { show: false } }],
       hooks: {
         setCursor: [(shown) => {
@@ -41,7 +46,8 @@
       },
     };
     plot.latest ??= latest;
-    plot.drawn = new uPlot(options, [plot.days, plot.numbers], plot.place);
+    // A bar of no height would be a line.
+    plot.drawn = new uPlot(options, [plot.days, plot.numbers.map((n) => n || null)], plot.place);
   };
 
   for (const details of document.querySelectorAll("[data-plots]")) {
