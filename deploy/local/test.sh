@@ -144,6 +144,8 @@ need amqp-publish amqp-tools
 need curl curl
 need node nodejs
 need openssl openssl
+need promtool prometheus
+need systemd-analyze systemd
 need chromedriver chromium-driver chromium
 python=$(python_with_clients "$tools/venv")
 begin_deny

@@ -6,11 +6,14 @@
 //!
 //! Reading order: [`topology`], [`message`], [`outgoing`], [`hints`], [`connection`], [`consumer`], [`publisher`] (its task
 //! in
-//! `dispatch` and `window`), [`parking`], [`walk`], [`replay`].
+//! `dispatch` and `window`), [`parking`], [`walk`], [`replay`]; [`counts`] and [`depths`] are what
+//! `/metrics` shows of it.
 
 pub mod compose;
 pub mod connection;
 pub mod consumer;
+pub mod counts;
+pub mod depths;
 mod dispatch;
 pub mod envelope;
 pub mod hints;
@@ -25,6 +28,8 @@ mod window;
 
 pub use connection::{Broker, BrokerError, BrokerSettings};
 pub use consumer::{Lost, Session};
+pub use counts::Counts;
+pub use depths::Depth;
 pub use message::{HeaderValue, Headers, Message};
 pub use outgoing::Outgoing;
 pub use parking::{ParkBody, parked};

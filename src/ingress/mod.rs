@@ -7,7 +7,7 @@
 //! may), [`fields`] (what came), [`group`] (what is published), [`clicks`] and [`spool`] (how clicks
 //! are kept), [`visit`] (what makes them), [`rcp`], [`umi`], [`aura`] and [`getup`] (the dialects),
 //! [`adminzone`] (the client's pages), [`pages`] (what people see), [`events`] and [`deliveries`]
-//! (what became of things), [`problem`] (refusals),
+//! (what became of things), [`problem`] (refusals), `observe` (what is counted),
 //! [`openapi`] (the document).
 pub mod adminzone;
 pub mod aura;
@@ -21,6 +21,7 @@ pub mod events;
 pub mod fields;
 pub mod getup;
 pub mod group;
+mod observe;
 pub mod openapi;
 pub mod pages;
 pub mod problem;
@@ -167,7 +168,7 @@ pub async fn start(settings: ProgramSettings, context: Context) -> anyhow::Resul
         anyhow::anyhow!("LISTEN_ADDR: cannot listen at {}: {error}", ingress.listen)
     })?;
     let file = open_spool(&ingress).await?;
-    let broker = Broker::new(broker_settings.clone());
+    let broker = Broker::counted(broker_settings.clone(), context.metrics.broker.clone());
     // Not the program's own shutdown: what is in flight then still has to be kept and published.
     let (spooling, publishing) = (CancellationToken::new(), CancellationToken::new());
     let publisher = broker.publisher(publishing.clone());
@@ -182,6 +183,8 @@ pub async fn start(settings: ProgramSettings, context: Context) -> anyhow::Resul
         spool.ended().await;
         return Ok(());
     };
+    let store = store.counting(&context.metrics.database_errors);
+    let (metrics, clock) = (context.metrics.clone(), Clock::system());
     let ready = watch_readiness(context.ready, publisher.clone(), store.clone());
     let listening = ingress.listen;
     let parts = Parts {
@@ -191,7 +194,7 @@ pub async fn start(settings: ProgramSettings, context: Context) -> anyhow::Resul
         store,
         publisher: publisher.clone(),
         spool: spool.clone(),
-        clock: Clock::system(),
+        clock: clock.clone(),
         metrics: context.metrics,
     };
     let refused = async {
@@ -206,6 +209,8 @@ pub async fn start(settings: ProgramSettings, context: Context) -> anyhow::Resul
         () = run(listener, parts, context.shutdown.clone()) => Ok(()),
         error = refused => Err(error.into()),
         never = ready => match never {},
+        never = observe::queues(&broker, &metrics) => match never {},
+        never = observe::spool(&spool, &clock, &metrics) => match never {},
     };
     spooling.cancel();
     spool.ended().await;
@@ -279,6 +284,7 @@ fn router(app: App) -> Router {
         // Innermost, so that a panic is refused in the dialect's words, too.
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(problem::panicked))
         .layer(middleware::from_fn(problem::render))
+        .layer(middleware::from_fn_with_state(app.clone(), observe::request))
         .with_state(app)
 }
 
