@@ -8,6 +8,7 @@ mod model;
 
 mod adminzone;
 mod adminzone_browser;
+mod asyncapi;
 mod balance;
 mod billing;
 mod broker;
@@ -39,6 +40,7 @@ mod partner;
 mod payouts;
 mod promises;
 mod prune;
+mod publishers;
 mod rates;
 mod rcp;
 mod readme;

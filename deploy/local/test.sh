@@ -89,7 +89,7 @@ tests_with_services() {
     local name
     while IFS= read -r name; do export "TEST_$name"; done <"$state/env"
     # shellcheck disable=SC2119 # all of them
-    TEST_BIN_DIR=$target/debug TEST_SERVICES=$services TEST_PYTHON=$python \
+    TEST_BIN_DIR=$target/debug TEST_SERVICES=$services TEST_PYTHON=$python TEST_NODE_MODULES=$modules \
         TEST_CHROMEDRIVER=$(command -v chromedriver) tests
 }
 
@@ -148,6 +148,7 @@ need promtool prometheus
 need systemd-analyze systemd
 need chromedriver chromium-driver chromium
 python=$(python_with_clients "$tools/venv")
+modules=$(amqplib_for_node "$tools/node")
 begin_deny
 step fmt cargo fmt --all --check || true
 step clippy lints || true
