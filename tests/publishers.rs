@@ -1,6 +1,6 @@
 //! The publishers of `docs/examples/`, run as they stand (docs/publishing.md): what they publish counts once,
 //! although they are run twice, and the broker is away when they begin.
-use std::{path::Path, process::Stdio, sync::Arc};
+use std::{fmt::Write as _, path::Path, process::Stdio, sync::Arc};
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -55,8 +55,10 @@ async fn twice(bed: Arc<Bed>, program: String, script: String, waits: bool) {
     tenant.programme(&bed, "Default", 1000, 2500).await;
     let programs = bed.start_workers(1, &[]).await;
     let facts = facts(&tenant, if waits { CLICKS } else { 5 });
-    let lines: String =
-        facts.iter().map(|fact| format!("{}\n", fact.event(&tenant.name))).collect();
+    let mut lines = String::new();
+    for fact in &facts {
+        writeln!(lines, "{}", fact.event(&tenant.name)).unwrap();
+    }
 
     let real = bed.amqp_url.clone();
     if waits {

@@ -2,7 +2,7 @@
 //! with the rights of theirs, and whoever only watches reads no message.
 use std::{process::Stdio, sync::Arc};
 
-use referral::broker::topology::{KEPT_DELIVERY_LIMIT, WORK_DELIVERY_LIMIT};
+use referral::broker::topology::{KEPT_DELIVERY_LIMIT, Role, WORK_DELIVERY_LIMIT, topology};
 use tokio::process::Command;
 
 use crate::harness::{
@@ -82,7 +82,7 @@ async fn rights(bed: Arc<Bed>, services: Arc<Services>) {
     assert_eq!(queues.len(), 9, "{queues:?}");
     for queue in queues {
         let name = queue["name"].as_str().unwrap();
-        let is_kept = name.ends_with(".dead") || name.ends_with(".unrouted");
+        let is_kept = topology().queues.iter().any(|q| q.name == name && q.role == Role::Kept);
         let (policy, limit) = if is_kept {
             ("referral-kept", KEPT_DELIVERY_LIMIT)
         } else {
