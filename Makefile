@@ -1,6 +1,6 @@
 # What people and CI call; the work is in deploy/local.
 .DEFAULT_GOAL := help
-.PHONY: help run test quick bench curves flame counts micro chaos chaos-mutants fuzz schemathesis clean
+.PHONY: help run test quick bench curves flame counts micro chaos chaos-mutants fuzz schemathesis asyncapi clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ fuzz: ## what reads strangers' input, tried by libFuzzer (TARGET=money, SECONDS_
 
 schemathesis: ## the OpenAPI document tried against the running ingress with made-up requests (needs PyPI)
 	@deploy/local/schemathesis.sh
+
+asyncapi: ## docs/asyncapi.yaml read by AsyncAPI's own parser (needs npm)
+	@deploy/local/asyncapi.sh
 
 clean: ## stops what runs under .run, removes .run and target
 	@for state in .run/*/; do deploy/local/services.sh down --purge "$$state"; done

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    clock::Clock,
     metrics::Metrics,
     ops::{self, Readiness},
     settings::{self, OpsSettings, SettingError, Settings},
@@ -175,6 +176,7 @@ where
         ready: Readiness::default(),
         metrics: Arc::new(Metrics::new(name)),
     };
+    context.metrics.started(Clock::system().now());
     if let Some(address) = ops.address {
         ops::serve(address, context.ready.clone(), context.metrics.clone()).await?;
     }

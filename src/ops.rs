@@ -31,6 +31,12 @@ impl Readiness {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).insert(part, ready);
     }
 
+    fn show(&self, metrics: &Metrics) {
+        for (part, ready) in &*self.parts.lock().unwrap_or_else(PoisonError::into_inner) {
+            metrics.show_ready(part, *ready);
+        }
+    }
+
     /// Parts that are missing; `None` while nothing has been said at all.
     fn missing(&self) -> Option<Vec<&'static str>> {
         let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,6 +94,7 @@ fn answer<B>(request: &Request<B>, ready: &Readiness, metrics: &Metrics) -> Resp
             None => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "starting\n".to_owned()),
         },
         (&Method::GET, "/metrics") => {
+            ready.show(metrics);
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             (StatusCode::OK, kind, metrics.text())
         }

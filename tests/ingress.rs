@@ -171,6 +171,7 @@ impl House {
             store: store.clone(),
             publisher: publisher.clone(),
             broker: broker.clone(),
+            queues: tokio::sync::watch::channel(ingress::observe::Queues::default()).1,
             spool: spool.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),

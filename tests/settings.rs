@@ -197,7 +197,7 @@ fn output(plan: &Plan) -> Output {
 }
 
 /// Passes every connection to `from` on to `to`.
-async fn relay(from: String, to: String) {
+pub async fn relay(from: String, to: String) {
     let listener = tokio::net::TcpListener::bind(from).await.unwrap();
     loop {
         let (mut near, _) = listener.accept().await.unwrap();

@@ -220,7 +220,8 @@ fn nothing_is_skipped_or_left_for_later() {
 #[test]
 fn every_script_says_what_it_owns() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for entry in std::fs::read_dir(root.join("deploy/local")).unwrap() {
+    let read = |directory: &str| std::fs::read_dir(root.join(directory)).unwrap();
+    for entry in read("deploy/local").chain(read("deploy/rabbitmq")) {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "sh") {
             let text = std::fs::read_to_string(&path).unwrap();

@@ -78,3 +78,17 @@ python_with_clients() {
 }
 
 has_clients() { "$1" -c 'import pika, aiosmtpd' 2>/dev/null; }
+
+# amqplib_for_node DIR: prints a node_modules that has what the publisher in Node is made of.
+amqplib_for_node() {
+    local dir=$1 version=2.3.1
+    if [ ! -e "$dir/node_modules/.complete-$version" ]; then
+        need npm npm >&2
+        mkdir -p "$dir"
+        rm -rf "${dir:?}/node_modules"
+        npm install --prefix "$dir" --no-package-lock --no-audit --no-fund "amqplib@$version" >"$dir/install.log" 2>&1 </dev/null \
+            || die "npm install amqplib failed; see $dir/install.log"
+        touch "$dir/node_modules/.complete-$version"
+    fi
+    echo "$dir/node_modules"
+}

@@ -90,7 +90,8 @@ tests_with_services() {
     while IFS= read -r name; do export "TEST_$name"; done <"$state/env"
     # shellcheck disable=SC2119 # all of them
     # Most of the time a test waits for programs and servers.
-    RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} TEST_BIN_DIR=$target/debug TEST_SERVICES=$services TEST_PYTHON=$python \
+    RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} TEST_BIN_DIR=$target/debug TEST_SERVICES=$services \
+        TEST_PYTHON=$python TEST_NODE_MODULES=$modules \
         TEST_CHROMEDRIVER=$(command -v chromedriver) tests
 }
 
@@ -145,8 +146,11 @@ need amqp-publish amqp-tools
 need curl curl
 need node nodejs
 need openssl openssl
+need promtool prometheus
+need systemd-analyze systemd
 need chromedriver chromium-driver chromium
 python=$(python_with_clients "$tools/venv")
+modules=$(amqplib_for_node "$tools/node")
 begin_deny
 step fmt cargo fmt --all --check || true
 step clippy lints || true

@@ -19,7 +19,7 @@ use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event, uri::AM
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Publisher, Session, addresses::Addresses, topology};
+use super::{Counts, Publisher, Session, addresses::Addresses, topology};
 
 /// The longest wait before the second try; it doubles with every further one.
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(200);
@@ -142,19 +142,25 @@ pub fn backoff(failures: u32, random: u64) -> Duration {
 /// How many tries have failed in a row, shared between the one who tries and the one who notices
 /// that a connection did not last.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Streak(Arc<AtomicU32>);
+pub(super) struct Streak {
+    failures: Arc<AtomicU32>,
+    counts: Counts,
+}
 
 impl Streak {
-    pub(super) fn failed(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A connection ended after `age`, `lost` or by will.
     pub(super) fn ended(&self, lost: bool, age: Duration) {
+        if lost {
+            self.counts.connection("lost");
+        }
         if lost && age < SETTLED_AFTER {
             self.failed();
         } else {
-            self.0.store(0, Ordering::Relaxed);
+            self.failures.store(0, Ordering::Relaxed);
         }
     }
 
@@ -162,7 +168,7 @@ impl Streak {
     pub(super) async fn wait(&self, shutdown: &CancellationToken) -> bool {
         // Without randomness there is no jitter, which is no reason to stop.
         let random = getrandom::u64().unwrap_or(u64::MAX);
-        let delay = backoff(self.0.load(Ordering::Relaxed), random);
+        let delay = backoff(self.failures.load(Ordering::Relaxed), random);
         tokio::select! {
             biased;
             () = shutdown.cancelled() => false,
@@ -219,6 +225,7 @@ pub struct Broker {
     settings: Arc<BrokerSettings>,
     addresses: Option<Arc<Addresses>>,
     streaks: Arc<Mutex<Vec<(String, Streak)>>>,
+    counts: Counts,
 }
 
 impl fmt::Debug for Broker {
@@ -230,8 +237,13 @@ impl fmt::Debug for Broker {
 impl Broker {
     /// Connects nowhere yet.
     pub fn new(settings: BrokerSettings) -> Self {
+        Self::counted(settings, Counts::default())
+    }
+
+    /// The same, counting into `counts`.
+    pub fn counted(settings: BrokerSettings, counts: Counts) -> Self {
         let addresses = Addresses::parse(&settings.url).map(Arc::new);
-        Self { settings: Arc::new(settings), addresses, streaks: Arc::default() }
+        Self { settings: Arc::new(settings), addresses, streaks: Arc::default(), counts }
     }
 
     /// Waits for ever (back-off with full jitter 0.2 to 30 s, one warning a try) until connected,
@@ -259,7 +271,7 @@ impl Broker {
             self.open("declare").await?.close().await;
             Ok(())
         };
-        let streak = Streak::default();
+        let streak = self.new_streak();
         let done = self.insist("topology", &streak, shutdown, open).await?;
         Ok(done.is_some())
     }
@@ -275,13 +287,22 @@ impl Broker {
         &self.settings
     }
 
-    fn streak(&self, queue: &str) -> Streak {
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    pub(super) fn new_streak(&self) -> Streak {
+        Streak { failures: Arc::default(), counts: self.counts.clone() }
+    }
+
+    /// Of everybody who connects for this purpose.
+    pub(super) fn streak(&self, purpose: &str) -> Streak {
         let mut streaks = self.streaks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, streak)) = streaks.iter().find(|(name, _)| name == queue) {
+        if let Some((_, streak)) = streaks.iter().find(|(name, _)| name == purpose) {
             return streak.clone();
         }
-        let streak = Streak::default();
-        streaks.push((queue.to_owned(), streak.clone()));
+        let streak = self.new_streak();
+        streaks.push((purpose.to_owned(), streak.clone()));
         streak
     }
 
@@ -306,6 +327,7 @@ impl Broker {
             };
             let reason = match outcome {
                 Ok(Ok(opened)) => {
+                    self.counts.connection("opened");
                     info!(purpose, "connected to the broker");
                     return Ok(Some(opened));
                 }
@@ -314,6 +336,7 @@ impl Broker {
                 Err(_) => format!("no answer within {limit:?}"),
             };
             streak.failed();
+            self.counts.connection("failed");
             warn!(purpose, reason, "the broker cannot be reached; trying again");
         }
         Ok(None)
@@ -361,7 +384,7 @@ mod tests {
     #[test]
     fn only_a_connection_that_lasted_forgives() {
         let streak = Streak::default();
-        let count = || streak.0.load(Ordering::Relaxed);
+        let count = || streak.failures.load(Ordering::Relaxed);
         streak.failed();
         streak.ended(true, Duration::from_secs(1));
         assert_eq!(count(), 2, "thrown out at once");

@@ -37,7 +37,7 @@ pub(super) async fn run(
     shutdown: CancellationToken,
 ) {
     let _ended = shared.ended.clone().drop_guard();
-    let streak = Streak::default();
+    let streak = broker.new_streak();
     let mut grace = Instant::now() + GRACE;
     loop {
         let opened = tokio::select! {

@@ -6,12 +6,15 @@
 //!
 //! Reading order: [`topology`], [`message`], [`outgoing`], [`hints`], [`addresses`], [`connection`], [`consumer`], [`publisher`] (its task
 //! in
-//! `dispatch` and `window`), [`parking`], [`walk`], [`replay`], [`sweep`].
+//! `dispatch` and `window`), [`parking`], [`walk`], [`replay`], [`sweep`]; [`counts`] and [`depths`] are what
+//! `/metrics` and the dashboard show of it.
 
 pub mod addresses;
 pub mod compose;
 pub mod connection;
 pub mod consumer;
+pub mod counts;
+pub mod depths;
 mod dispatch;
 pub mod envelope;
 pub mod hints;
@@ -27,6 +30,8 @@ mod window;
 
 pub use connection::{Broker, BrokerError, BrokerSettings};
 pub use consumer::{Lost, Session};
+pub use counts::Counts;
+pub use depths::Depth;
 pub use message::{HeaderValue, Headers, Message};
 pub use outgoing::Outgoing;
 pub use parking::{ParkBody, parked};

@@ -22,7 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Broker, Outgoing, dispatch};
+use super::{Broker, Counts, Outgoing, dispatch};
 use crate::failpoint::{self, Struck};
 
 /// How many publishes may wait to be taken up by the task; further callers wait for room.
@@ -113,6 +113,7 @@ pub struct Publisher {
     shared: Arc<Shared>,
     timeout: Duration,
     max_message: usize,
+    counts: Counts,
 }
 
 impl std::fmt::Debug for Publisher {
@@ -130,6 +131,7 @@ impl Publisher {
             shared: Arc::clone(&shared),
             timeout: broker.settings().publish_timeout,
             max_message: broker.settings().max_message,
+            counts: broker.counts().clone(),
         };
         tokio::spawn(dispatch::run(broker, queue, shared, shutdown));
         publisher
@@ -144,14 +146,17 @@ impl Publisher {
 
     /// Publishes all of them in their order, in flight together, with one deadline; one result each.
     pub async fn publish_all(&self, messages: Vec<Outgoing>) -> Vec<Result<(), PublishError>> {
-        let deadline = Instant::now() + self.timeout;
+        let begun = Instant::now();
+        let deadline = begun + self.timeout;
         let mut submitted = Vec::with_capacity(messages.len());
         for message in messages {
             submitted.push(self.submit(message, deadline).await);
         }
         let mut results = Vec::with_capacity(submitted.len());
         for answered in submitted {
-            results.push(settled(answered, deadline).await);
+            let result = settled(answered, deadline).await;
+            self.counts.published(&result, begun.elapsed());
+            results.push(result);
         }
         results
     }
@@ -201,8 +206,11 @@ impl Publisher {
         message: Outgoing,
         deadline: Instant,
     ) -> Result<(), PublishError> {
+        let begun = Instant::now();
         let answered = self.submit(message, deadline).await;
-        settled(answered, deadline).await
+        let result = settled(answered, deadline).await;
+        self.counts.published(&result, begun.elapsed());
+        result
     }
 
     /// Hands it to the task, waiting for room.
@@ -260,6 +268,7 @@ mod tests {
             shared: Arc::default(),
             timeout: Duration::from_secs(5),
             max_message: 100,
+            counts: Counts::default(),
         };
         (publisher, queue)
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Broker, BrokerError, Lost, Message, Session, connection::Streak, consumer};
+use super::{Broker, BrokerError, Lost, Message, Session, consumer};
 
 /// Most messages that one walk can hold: what AMQP can say of a consumer. A second consumer would mix their
 /// order when they go back.
@@ -42,7 +42,7 @@ impl Broker {
         most: Option<u16>,
         shutdown: &CancellationToken,
     ) -> Result<Option<Walk>, BrokerError> {
-        let streak = Streak::default();
+        let streak = self.new_streak();
         let open = || async {
             let link = self.open("walk").await?;
             let there = consumer::count(&link, queue).await?;

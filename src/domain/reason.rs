@@ -29,6 +29,21 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::TooLarge,
+        Self::MalformedJson,
+        Self::Schema,
+        Self::UnknownType,
+        Self::WrongKey,
+        Self::TimeInFuture,
+        Self::CodeInvalid,
+        Self::AmountInvalid,
+        Self::UnknownDomain,
+        Self::UnknownProgramme,
+        Self::CrashesWorker,
+    ];
+
     /// The code as it stands in `x-reason` and in replies.
     pub const fn as_str(self) -> &'static str {
         match self {

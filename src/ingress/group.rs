@@ -350,7 +350,7 @@ mod tests {
             }
         };
         let (queue, events) = mpsc::channel(100);
-        let lane = tokio::spawn(run(events, settings(), Arc::new(Metrics::new("t")), send));
+        let lane = tokio::spawn(run(events, settings(), Arc::new(Metrics::new("ingress")), send));
         let mut answers = Vec::new();
         let (first, answered) = waiting("first");
         queue.send(first).await.unwrap();

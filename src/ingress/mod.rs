@@ -6,8 +6,8 @@
 //! Reading order: [`serve`] (connections), this file (the routes), [`auth`] and [`throttle`] (who
 //! may), [`fields`] (what came), [`group`] (what is published), [`clicks`] and [`spool`] (how clicks
 //! are kept), [`visit`] (what makes them), [`rcp`], [`umi`], [`aura`] and [`getup`] (the dialects),
-//! [`adminzone`] (the client's pages), [`dashboard`] (the administrators'), [`pages`] (what people see), [`events`] and [`deliveries`]
-//! (what became of things), [`problem`] (refusals),
+//! [`adminzone`] (the client's pages), [`dashboard`] (the administrators'), [`pages`] (what people see),
+//! [`events`] and [`deliveries`] (what became of things), [`problem`] (refusals), `observe` (what is counted),
 //! [`openapi`] (the document).
 pub mod adminzone;
 pub mod aura;
@@ -23,6 +23,7 @@ pub mod events;
 pub mod fields;
 pub mod getup;
 pub mod group;
+pub mod observe;
 pub mod openapi;
 mod own;
 pub mod pages;
@@ -38,7 +39,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware};
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 use uuid::{NoContext, Uuid};
@@ -51,6 +52,7 @@ use self::{
     codes::Codes,
     dashboard::live::Streams,
     group::{GroupSettings, Groups},
+    observe::Queues,
     problem::Refusal,
     rcp::pace::Pace,
     spool::{Spool, SpoolSettings},
@@ -104,6 +106,8 @@ pub struct Parts {
     pub publisher: Publisher,
     /// The same, to dead queues.
     pub broker: Broker,
+    /// How full the queues are.
+    pub queues: watch::Receiver<Queues>,
     /// Where clicks wait while it is away.
     pub spool: Spool,
     /// The time of day.
@@ -132,6 +136,7 @@ pub struct AppParts {
     publisher: Publisher,
     /// The way to dead queues.
     broker: Broker,
+    queues: watch::Receiver<Queues>,
     /// Open pages of the dashboard.
     streams: Streams,
     /// What is still to be done for calls that are answered.
@@ -177,7 +182,7 @@ pub async fn start(settings: ProgramSettings, context: Context) -> anyhow::Resul
         anyhow::anyhow!("LISTEN_ADDR: cannot listen at {}: {error}", ingress.listen)
     })?;
     let file = open_spool(&ingress).await?;
-    let broker = Broker::new(broker_settings.clone());
+    let broker = Broker::counted(broker_settings.clone(), context.metrics.broker.clone());
     // Not the program's own shutdown: what is in flight then still has to be kept and published.
     let (spooling, publishing) = (CancellationToken::new(), CancellationToken::new());
     let publisher = broker.publisher(publishing.clone());
@@ -192,6 +197,9 @@ pub async fn start(settings: ProgramSettings, context: Context) -> anyhow::Resul
         spool.ended().await;
         return Ok(());
     };
+    let store = store.counting(&context.metrics.database_errors);
+    let (metrics, clock) = (context.metrics.clone(), Clock::system());
+    let (seen, queues) = watch::channel(Queues::default());
     let ready = watch_readiness(context.ready, publisher.clone(), store.clone());
     let listening = ingress.listen;
     let parts = Parts {
@@ -201,8 +209,9 @@ pub async fn start(settings: ProgramSettings, context: Context) -> anyhow::Resul
         store,
         publisher: publisher.clone(),
         broker: broker.clone(),
+        queues,
         spool: spool.clone(),
-        clock: Clock::system(),
+        clock: clock.clone(),
         metrics: context.metrics,
     };
     let refused = async {
@@ -217,6 +226,8 @@ pub async fn start(settings: ProgramSettings, context: Context) -> anyhow::Resul
         () = run(listener, parts, context.shutdown.clone()) => Ok(()),
         error = refused => Err(error.into()),
         never = ready => match never {},
+        never = observe::queues(&broker, &metrics, &seen) => match never {},
+        never = observe::spool(&spool, &clock, &metrics) => match never {},
     };
     spooling.cancel();
     spool.ended().await;
@@ -276,6 +287,7 @@ fn app(parts: Parts, shutdown: &CancellationToken) -> App {
         catalogues: Catalogues::default(),
         publisher: parts.publisher,
         broker: parts.broker,
+        queues: parts.queues,
         streams: Streams::new(parts.settings.dashboard.streams_max, shutdown.clone()),
         tasks: TaskTracker::new(),
         metrics: parts.metrics,
@@ -293,6 +305,7 @@ fn router(app: App) -> Router {
         // Innermost, so that a panic is refused in the dialect's words, too.
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(problem::panicked))
         .layer(middleware::from_fn(problem::render))
+        .layer(middleware::from_fn_with_state(app.clone(), observe::request))
         .with_state(app)
 }
 

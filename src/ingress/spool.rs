@@ -155,6 +155,14 @@ impl Spool {
         self.shared.events.load(Relaxed)
     }
 
+    /// The id of the event that waits longest.
+    pub async fn oldest(&self) -> Option<String> {
+        if self.events() == 0 {
+            return None;
+        }
+        Some(self.shared.file.oldest(1).await.ok()?.pop()?.id)
+    }
+
     /// Waits, after shutdown, until nothing more is published, and closes the file.
     pub async fn ended(&self) {
         self.shared.ended.cancelled().await;

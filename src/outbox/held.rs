@@ -68,6 +68,11 @@ impl Held {
         Some(Slot { held: Arc::clone(self), id: id.to_owned(), answered: false })
     }
 
+    /// How many are held.
+    pub fn count(&self) -> usize {
+        self.inner().tokens.len()
+    }
+
     /// The token that `id` is held under.
     pub fn token(&self, id: &str) -> Option<Arc<str>> {
         self.inner().tokens.get(id).cloned()

@@ -131,6 +131,7 @@ impl Listener {
                             if !park(publisher, worker, seen, &message, &bad, stop).await {
                                 return Ok(());
                             }
+                            self.context.metrics.count_parked(bad.reason);
                             Vec::new()
                         }
                     };

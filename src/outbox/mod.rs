@@ -11,11 +11,13 @@
 //! | [`mod@claim`] | SQL: a due row becomes ours for a while |
 //! | [`held`] | how much is in hand, and under which token |
 //! | [`outcome`] with [`schedule`] | what follows from an attempt (pure) |
+//! | `census` | how much waits, for `/metrics` |
 //! | [`recorder`], [`record`] | outcomes, many to a transaction |
 //!
 //! The truth is the row; messages only save time. A crash at any instruction leaves either an
 //! unclaimed row, or a leased one that is attempted again, under the same id, when the lease ends.
 //! Refuses to know what is sent, where to, and what an answer means.
+mod census;
 pub mod claim;
 pub mod claims;
 pub mod held;
@@ -80,6 +82,7 @@ pub async fn open(
 ) -> Result<Option<Store>, StoreError> {
     context.ready.set("database", false);
     let store = Store::open(settings, &context.shutdown).await?;
+    let store = store.map(|store| store.counting(&context.metrics.database_errors));
     context.ready.set("database", store.is_some());
     Ok(store)
 }
@@ -107,6 +110,9 @@ pub async fn run<C: Courier>(
         context: context.clone(),
     };
     let mut recording = tokio::spawn(recorder.run(outcomes_out));
+    let census = census::Census { outbox, store: store.clone(), held: held.clone() };
+    let (clock, metrics) = (plan.clock.clone(), context.metrics.clone());
+    let counting = tokio::spawn(census.run(clock, metrics, stop.clone()));
     // Messages that nobody could act on stay in the queue where the outbox wants it so.
     let takes = courier.is_some() || !outbox.hints_wait;
     let listening = tokio::spawn(listen(
@@ -126,6 +132,8 @@ pub async fn run<C: Courier>(
     tasks.wait().await;
     // Every sender of outcomes is gone by now, so the recorder ends with the last one.
     recording.await?;
+    // Ended by the same token.
+    counting.await?;
     Ok(listening.await??)
 }
 
@@ -138,7 +146,7 @@ fn listener(
 ) -> Listener {
     Listener {
         outbox,
-        broker: Broker::new(plan.broker.clone()),
+        broker: Broker::counted(plan.broker.clone(), context.metrics.broker.clone()),
         clock: plan.clock.clone(),
         context: context.clone(),
         message_bytes_max: plan.broker.max_message,

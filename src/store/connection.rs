@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Param, Row, Rows, StoreError,
+    counts::Errors,
     dialect::Dialect,
     rows::Kind,
     transaction::{Care, Transaction},
@@ -48,6 +49,7 @@ pub struct StoreSettings {
 pub struct Statements<C> {
     connection: C,
     dialect: Dialect,
+    errors: Errors,
 }
 
 /// A database, with its dialect. Cheap to clone. A statement that is run on it is a transaction of
@@ -119,7 +121,7 @@ impl<C: ConnectionTrait> Statements<C> {
             return Ok(Vec::new());
         }
         let statement = self.dialect.statement(template, rows, params);
-        let found = self.connection.query_all_raw(statement).await?;
+        let found = self.errors.counted(self.connection.query_all_raw(statement).await)?;
         Ok(found.into_iter().map(Row).collect())
     }
 
@@ -143,7 +145,8 @@ impl<C: ConnectionTrait> Statements<C> {
             return Ok(0);
         }
         let statement = self.dialect.statement(template, rows, params);
-        Ok(self.connection.execute_raw(statement).await?.rows_affected())
+        let done = self.connection.execute_raw(statement).await;
+        Ok(self.errors.counted(done)?.rows_affected())
     }
 }
 
@@ -182,7 +185,14 @@ impl Store {
         }
         let connection =
             Database::connect(options(&settings.url, settings.connections_max)).await?;
-        Ok(Self { statements: Statements { connection, dialect }, care: Arc::default() })
+        let statements = Statements { connection, dialect, errors: Errors::default() };
+        Ok(Self { statements, care: Arc::default() })
+    }
+
+    /// The same, counting errors into `errors`.
+    pub fn counting(mut self, errors: &Errors) -> Self {
+        self.statements.errors = errors.clone();
+        self
     }
 
     /// The connection pool, for entities.
@@ -193,7 +203,7 @@ impl Store {
     /// Begins a transaction that writes: READ COMMITTED, and on SQLite the write lock at once.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let connection = if let Some(pool) = self.dialect.pool(&self.connection) {
-            Transaction::postgres(pool).await?
+            self.errors.counted(Transaction::postgres(pool).await)?
         } else {
             let read_committed = Some(IsolationLevel::ReadCommitted);
             let options = TransactionOptions {
@@ -201,9 +211,11 @@ impl Store {
                 access_mode: None,
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             };
-            Transaction::Orm(self.connection.begin_with_options(options).await?)
+            let begun = self.connection.begin_with_options(options).await;
+            Transaction::Orm(self.errors.counted(begun)?)
         };
-        let statements = Statements { connection, dialect: self.dialect };
+        let (dialect, errors) = (self.dialect, self.errors.clone());
+        let statements = Statements { connection, dialect, errors };
         Ok(Tx { statements, care: self.care.clone() })
     }
 
@@ -268,21 +280,25 @@ impl Tx {
     /// Inserts rows by their unique `event_key`, the inbox of exactly-once: says which this
     /// transaction inserted. Rows should come sorted by key, each key once.
     pub async fn insert_new(&self, table: &str, rows: &Rows) -> Result<New, StoreError> {
-        if rows.is_empty() || self.connection.insert(table, rows, &self.care).await? {
+        if rows.is_empty() || self.insert_trusting(table, rows).await? {
             return Ok(New::All);
         }
         let batch_id = i64::from_be_bytes(uuid::Uuid::new_v4().as_u64_pair().0.to_be_bytes());
         let [insert, read] = self.dialect.insert_new(table, rows, batch_id);
         if let Some(insert) = insert {
-            self.connection.execute_raw(insert).await?;
+            self.errors.counted(self.connection.execute_raw(insert).await)?;
         }
         let mut new = HashSet::with_capacity(rows.len());
         if let Some(read) = read {
-            for row in self.connection.query_all_raw(read).await? {
+            for row in self.errors.counted(self.connection.query_all_raw(read).await)? {
                 new.extend(EventKey::from_stored(&Row(row).text("event_key")?));
             }
         }
         Ok(New::Of(new))
+    }
+
+    async fn insert_trusting(&self, table: &str, rows: &Rows) -> Result<bool, StoreError> {
+        self.errors.counted(self.connection.insert(table, rows, &self.care).await)
     }
 
     /// Inserts one row into a table with a `{serial}` key; the key it was given.
@@ -295,14 +311,15 @@ impl Tx {
     /// Sets, in the rows of `table` named by the first `keys` columns of `rows`, all the others.
     pub async fn update(&self, table: &str, keys: usize, rows: &Rows) -> Result<(), StoreError> {
         if !rows.is_empty() {
-            self.connection.execute_raw(self.dialect.update(table, keys, rows)).await?;
+            let update = self.dialect.update(table, keys, rows);
+            self.errors.counted(self.connection.execute_raw(update).await)?;
         }
         Ok(())
     }
 
     /// Inserts rows that nobody else has.
     pub async fn insert(&self, table: &str, rows: &Rows) -> Result<(), StoreError> {
-        if rows.is_empty() || self.connection.insert(table, rows, &self.care).await? {
+        if rows.is_empty() || self.insert_trusting(table, rows).await? {
             return Ok(());
         }
         let names: Vec<&str> = rows.columns().iter().map(|(name, _)| *name).collect();
@@ -315,7 +332,7 @@ impl Tx {
 
     /// Makes it so.
     pub async fn commit(self) -> Result<(), StoreError> {
-        self.statements.connection.commit().await?;
+        self.statements.errors.counted(self.statements.connection.commit().await)?;
         // As when the connection is lost before the answer comes: nobody knows.
         Ok(failpoint::reach("store::after-commit")?)
     }

@@ -8,6 +8,7 @@ mod arrays;
 pub mod catalogues;
 pub mod codes;
 mod connection;
+pub mod counts;
 pub mod deliveries;
 pub mod dialect;
 mod error;

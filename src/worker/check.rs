@@ -6,10 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    Placed, Worker,
-    collect::{Batch, Held},
-};
+use super::{Placed, Worker, collect::Batch};
 use crate::{
     broker::envelope::{Decoded, Item},
     domain::{Bad, Data, Event, EventKey, Reason},
@@ -75,7 +72,7 @@ pub struct References {
 
 /// Looks up the domains and programmes that `batch` names: two statements at most.
 pub async fn look_up(store: &Store, batch: &Batch) -> Result<References, StoreError> {
-    let events = || batch.held.iter().flat_map(good);
+    let events = || batch.events();
     let names: HashSet<&str> = events().map(|event| event.domain.as_str()).collect();
     let found = reference::domains(store, &names.into_iter().collect::<Vec<_>>()).await?;
     let domains = found.into_iter().map(|(name, domain)| (name, Arc::new(domain))).collect();
@@ -146,14 +143,6 @@ impl Checked {
             key: event.key,
         });
     }
-}
-
-fn good(held: &Held) -> impl Iterator<Item = &Event> {
-    let items: &[Item] = match &held.decoded {
-        Decoded::Whole(_) => &[],
-        Decoded::Events(items) => items,
-    };
-    items.iter().filter_map(|item| item.checked.as_ref().ok())
 }
 
 /// `id` and `source` of an event.

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use crate::{
     broker::{
         Message,
-        envelope::{self, Decoded, Incoming},
+        envelope::{self, Decoded, Incoming, Item},
     },
-    domain::Micros,
+    domain::{Event, Micros},
     settings::WorkerSettings,
 };
 
@@ -31,6 +31,19 @@ pub struct Batch {
     pub last_tag: u64,
     /// One message that has to be tried alone, event by event.
     pub alone: bool,
+}
+
+impl Batch {
+    /// The events that are no bad ones by themselves.
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.held.iter().flat_map(|held| {
+            let items: &[Item] = match &held.decoded {
+                Decoded::Whole(_) => &[],
+                Decoded::Events(items) => items,
+            };
+            items.iter().filter_map(|item| item.checked.as_ref().ok())
+        })
+    }
 }
 
 /// See the module.

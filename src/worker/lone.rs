@@ -44,7 +44,6 @@ pub async fn apply<W: Worker>(
         }
     }
     tools.context.metrics.count_events("applied", applied.new);
-    tools.context.metrics.count_events("parked", checked.bad.len());
     Ok(settle::outbox::<W>(&batch, &checked, applied, tools.clock.now()))
 }
 

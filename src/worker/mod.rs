@@ -250,6 +250,7 @@ fn take(
 /// From a batch to the tag that may be acknowledged.
 async fn process<W: Worker>(worker: &W, tools: &Tools, batch: Batch) -> Result<u64, End> {
     let tag = batch.last_tag;
+    let _held = tools.context.metrics.in_hand.begin(age(tools, batch.events()));
     let outbox = if batch.alone {
         lone::apply(worker, tools, batch).await?
     } else {
@@ -288,11 +289,21 @@ async fn apply<W: Worker>(
     let metrics = &tools.context.metrics;
     metrics.transaction_seconds.observe(begun.elapsed().as_secs_f64());
     metrics.batch_events.observe(checked.events.len() as f64);
+    if !checked.events.is_empty() {
+        let oldest = age(tools, checked.events.iter().map(|placed| &placed.event));
+        metrics.event_age_seconds.observe(oldest.as_secs_f64());
+    }
     metrics.count_events("applied", applied.new);
     metrics.count_events("duplicate", checked.events.len() - applied.new + checked.repeated);
-    metrics.count_events("parked", checked.bad.len());
     metrics.count_events("left", checked.left);
     Ok(settle::outbox::<W>(&batch, &checked, applied, tools.clock.now()))
+}
+
+/// How old the oldest of these events is by its own time; nought for none, or one that is ahead.
+fn age<'a>(tools: &Tools, events: impl Iterator<Item = &'a Event>) -> Duration {
+    let now = tools.clock.now().0;
+    let oldest = events.map(|event| event.time.0).min().unwrap_or(now);
+    Duration::from_micros(u64::try_from(now.saturating_sub(oldest)).unwrap_or(0))
 }
 
 /// Test builds: `FAILPOINTS=worker::marked=return(ID)` kills the program that is handed this event.

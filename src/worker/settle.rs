@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     broker::{Outgoing, ParkBody, envelope::Decoded, parked},
-    domain::Micros,
+    domain::{Micros, Reason},
 };
 
 /// Messages to publish before the batch is acknowledged.
@@ -16,6 +16,8 @@ use crate::{
 pub struct Outbox {
     /// Must be confirmed: the ack would lose them otherwise.
     pub parked: Vec<Outgoing>,
+    /// Why, of each of them.
+    pub reasons: Vec<Reason>,
     /// May be lost: a reply's asker repeats, a wake-up's row is swept.
     pub light: Vec<Outgoing>,
 }
@@ -35,6 +37,7 @@ pub fn outbox<W: Worker>(
         parked(&held.message, reason, &bad.bad.detail, W::NAME, &first_seen, body(held, bad))
     };
     let parked = checked.bad.iter().map(park).collect();
+    let reasons = checked.bad.iter().map(|bad| bad.bad.reason).collect();
     let mut light = applied.after_commit;
     for (place, answers) in &checked.replies {
         let message = &batch.held[*place].message;
@@ -45,7 +48,7 @@ pub fn outbox<W: Worker>(
             light.push(Outgoing::reply(reply_to.clone(), message.correlation_id.clone(), body));
         }
     }
-    Outbox { parked, light }
+    Outbox { parked, reasons, light }
 }
 
 fn body<'a>(held: &'a Held, bad: &BadEvent) -> ParkBody<'a> {
@@ -94,5 +97,8 @@ pub async fn publish(tools: &Tools, outbox: Outbox) -> Result<(), End> {
     for result in tools.publisher.publish_all(outbox.parked).await {
         result.map_err(|error| End::Again(format!("parking failed: {error}")))?;
     }
+    let metrics = &tools.context.metrics;
+    metrics.count_events("parked", outbox.reasons.len());
+    outbox.reasons.into_iter().for_each(|reason| metrics.count_parked(reason));
     Ok(())
 }

@@ -37,8 +37,9 @@ impl Setup {
         let Some(store) = Store::open(&self.store, &context.shutdown).await? else {
             return Ok(None);
         };
+        let store = store.counting(&context.metrics.database_errors);
         context.ready.set("database", true);
-        let broker = Broker::new(self.broker);
+        let broker = Broker::counted(self.broker, context.metrics.broker.clone());
         // Outlives the shutdown signal: what is held is still parked, replied and sent on.
         let publisher = broker.publisher(tokio_util::sync::CancellationToken::new());
         let clock = Clock::system();

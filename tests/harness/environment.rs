@@ -37,6 +37,11 @@ pub fn python() -> PathBuf {
     required("TEST_PYTHON").into()
 }
 
+/// A `node_modules` that has amqplib.
+pub fn node_modules() -> PathBuf {
+    required("TEST_NODE_MODULES").into()
+}
+
 /// The driver of a Chromium that it finds by itself.
 pub fn chromedriver() -> PathBuf {
     required("TEST_CHROMEDRIVER").into()

@@ -11,6 +11,7 @@ pub mod ingress;
 pub mod mail;
 pub mod management;
 pub mod messages;
+pub mod metrics;
 pub mod program;
 pub mod proxy;
 pub mod receiver;
@@ -22,6 +23,7 @@ pub mod sink;
 pub mod state;
 pub mod tenant;
 mod told;
+mod yaml;
 
 pub use bed::{Bed, Servers};
 pub use browser::Browser;
@@ -34,6 +36,7 @@ pub use receiver::Receiver;
 pub use remote::Remote;
 pub use tenant::Tenant;
 pub use told::Told;
+pub use yaml::{documents, yaml};
 
 /// Makes a module of the test's name, with the test once for each database.
 macro_rules! on_every_database {

@@ -60,6 +60,11 @@ impl Services {
         check("ctl", &arguments.join(" "), &command.output().await.expect("services.sh"));
     }
 
+    /// `rabbitmqctl` as one line, for scripts that are told how to reach the node.
+    pub fn control_command(&self) -> String {
+        format!("{} ctl {}", environment::services().display(), self.directory.display())
+    }
+
     fn script(&self, what: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(environment::services());
         command.arg(what).arg(&self.directory).args(arguments).stdin(Stdio::null());

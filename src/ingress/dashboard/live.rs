@@ -19,6 +19,7 @@ use super::{
     session::{self, Admin},
 };
 use crate::{
+    broker::Depth,
     ingress::{App, pages::grouped, problem::Refusal},
     store::{StoreError, overview},
 };
@@ -58,6 +59,8 @@ pub struct Now {
     pub dead: String,
     /// When this was.
     pub time: String,
+    /// How full the queues are, for operators.
+    pub queues: Option<Vec<Queue>>,
 }
 
 /// A queue as it is shown.
@@ -71,11 +74,21 @@ pub struct Queue {
     pub messages: u32,
     /// Who consumes it.
     pub consumers: String,
+    /// When that was: how often the broker was asked by then.
+    pub asked: u64,
 }
 
 /// The queues, for operators; none of them while the broker does not answer.
-pub fn queues(_app: &App, admin: &Admin) -> Option<Vec<Queue>> {
-    admin.is_operator.then(Vec::new)
+fn queues(app: &App, admin: &Admin) -> Option<Vec<Queue>> {
+    let seen = app.queues.borrow();
+    let shown = |depth: &Depth| Queue {
+        name: depth.queue,
+        ready: grouped(&depth.ready.to_string()),
+        messages: depth.ready,
+        consumers: depth.consumers.to_string(),
+        asked: seen.asked,
+    };
+    admin.is_operator.then(|| seen.depths.iter().map(shown).collect())
 }
 
 /// The figures as they stand.
@@ -96,6 +109,7 @@ pub async fn now(app: &App, admin: &Admin) -> Result<Now, StoreError> {
         oldest: deliveries.oldest.map(|at| age(now.0 - at.0)).unwrap_or_default(),
         dead: count(deliveries.dead),
         time: now.date_time(domain.zone),
+        queues: queues(app, admin),
     })
 }
 

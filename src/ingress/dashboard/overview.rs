@@ -8,7 +8,7 @@ use axum::{
 
 use super::{
     frame::{Frame, Part, page},
-    live::{self, Now, Queue},
+    live::{self, Now},
     session::Admin,
     table,
 };
@@ -31,7 +31,6 @@ const DAYS_MAX: i64 = 90;
 struct Overview<'a> {
     frame: Frame<'a>,
     now: Now,
-    queues: Option<Vec<Queue>>,
     asked: i64,
     days: Vec<ShownDay>,
 }
@@ -77,7 +76,6 @@ pub async fn show(
     let figures = figures(&app, &admin.domain, asked).await?;
     let overview = Overview {
         now: live::now(&app, &admin).await?,
-        queues: live::queues(&app, &admin),
         asked,
         days: figures.iter().map(ShownDay::from).collect(),
         frame: Frame::new(&admin, Part::Overview, "Overview").told(&query),

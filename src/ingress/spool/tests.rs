@@ -25,7 +25,7 @@ fn draft(number: usize) -> Draft {
 async fn spool(file: SpoolFile, bytes_max: u64, shutdown: &CancellationToken) -> Spool {
     let publisher = Broker::new(BrokerSettings::new(NOWHERE, "t")).publisher(shutdown.clone());
     let settings = SpoolSettings { bytes_max, group_events_max: 10, message_bytes_max: 1 << 20 };
-    let metrics = Arc::new(Metrics::new("t"));
+    let metrics = Arc::new(Metrics::new("ingress"));
     Spool::start(file, settings, publisher, metrics, shutdown.clone()).await.unwrap()
 }
 
@@ -43,7 +43,8 @@ async fn what_is_kept_is_on_the_disk_and_a_full_spool_takes_no_more() {
     assert_eq!(small.keep(&draft(2)).await, Err(NotKept::Full));
     assert_eq!(small.events(), 2);
     let text = small.shared.metrics.text();
-    for line in ["spool_events{program=\"t\"} 2", "result=\"full\"} 1", "result=\"kept\"} 2"] {
+    for line in ["spool_events{program=\"ingress\"} 2", "result=\"full\"} 1", "result=\"kept\"} 2"]
+    {
         assert!(text.contains(line), "{line}: {text}");
     }
     shutdown.cancel();

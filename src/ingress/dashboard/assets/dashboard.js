@@ -104,11 +104,12 @@
         show("queue " + queue.name, queue.ready);
         show("consumers " + queue.name, queue.consumers);
         const last = before.get(queue.name);
+        if (last?.asked === queue.asked) continue; // The broker was not asked again.
         if (last) {
           const rate = (queue.messages - last.messages) / ((now - last.now) / 1000);
           show("rate " + queue.name, rate === 0 ? "–" : (rate > 0 ? "+" : "−") + Math.abs(rate).toFixed(rate > 10 || rate < -10 ? 0 : 1));
         }
-        before.set(queue.name, { messages: queue.messages, now });
+        before.set(queue.name, { messages: queue.messages, asked: queue.asked, now });
       }
       alive(true);
     };
