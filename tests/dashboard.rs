@@ -43,11 +43,14 @@ impl Page {
 
     /// The text of the element that carries this name.
     fn live(&self, name: &str) -> &str {
-        let (_, rest) =
-            self.text.split_once(&format!("data-live=\"{name}\">")).unwrap_or_else(|| {
-                panic!("no {name} in {}", self.text);
-            });
-        rest.split('<').next().unwrap()
+        let found = self.live_in(&format!("data-live=\"{name}\""));
+        found.unwrap_or_else(|| panic!("no {name} in {}", self.text))
+    }
+
+    /// The text of the element with this attribute.
+    pub fn live_in(&self, attribute: &str) -> Option<&str> {
+        let (_, rest) = self.text.split_once(attribute)?;
+        rest.split_once('>')?.1.split('<').next()
     }
 }
 

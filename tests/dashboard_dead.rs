@@ -42,6 +42,14 @@ async fn operated(bed: Arc<Bed>) {
     ];
     bed.publish(parked).await;
 
+    eventually("the queues are seen", PATIENCE, async || {
+        let overview = admin.get("/dashboard/").await;
+        match overview.live_in("data-live=\"queue referral.credits.dead\"") {
+            Some("2") => Ok(()),
+            other => Err(format!("{other:?} in {}", overview.text)),
+        }
+    })
+    .await;
     let all = admin.get(LIST).await;
     assert_eq!(all.status, 200, "{}", all.text);
     for part in ["unknown_domain", "&#60;b&#62;why", "&#60;script&#62;alert(1)", "3 that lie there"]

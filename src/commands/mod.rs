@@ -21,6 +21,7 @@ mod rates;
 mod rcp;
 mod rebuild;
 mod token;
+mod top;
 
 use std::{io::IsTerminal as _, process::ExitCode};
 
@@ -78,6 +79,8 @@ enum Command {
     Prune(prune::Args),
     /// Recomputes daily records and credit entries from the stored events, and repairs them
     Rebuild(rebuild::Args),
+    /// Shows figures, queues and deliveries in the terminal, and how fast they move
+    Top(top::Args),
     /// This system as the referral system of a remote RCP
     Rcp(rcp::Args),
     /// Starts everything, walks one referral through, and stays up (what `make run` runs)
@@ -168,6 +171,7 @@ fn operate(command: Command, settings: Settings) -> ExitCode {
             Command::Rcp(args) => rcp::run(args, &tools).await,
             Command::Dead(args) => dead::run(args, &tools).await,
             Command::Deliveries(args) => deliveries::run(args, &tools).await,
+            Command::Top(args) => top::run(args, &tools).await,
             Command::Demo(args) => demo::run(args, &tools).await,
         }
     })
