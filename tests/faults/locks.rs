@@ -113,8 +113,11 @@ async fn locked_out(bed: Arc<Bed>) {
     })
     .await;
     lock(&rival, &first).await;
-    let log = std::fs::read_to_string(worker.log()).expect("its log");
-    assert!(log.contains("transaction run again"), "the worker was to lose: {log}");
+    eventually("the worker has lost", PATIENCE, async || {
+        let log = std::fs::read_to_string(worker.log()).map_err(|error| error.to_string())?;
+        if log.contains("transaction run again") { Ok(()) } else { Err(log) }
+    })
+    .await;
     rival.rollback().await.expect("the rival gives way");
     let after = outcome(&tenant.world, &facts);
     state::expect(&bed, &tenant, &after).await;
