@@ -7,6 +7,9 @@ use std::{
 
 use super::{Database, Servers, environment};
 
+/// The nodes of a cluster.
+pub const NODES: [&str; 3] = ["rabbitmq", "rabbitmq2", "rabbitmq3"];
+
 /// Private servers in a directory of their own; stopped and removed when dropped.
 pub struct Services {
     directory: PathBuf,
@@ -29,6 +32,35 @@ impl Services {
         let output = services.script("up", &names).output().expect("services.sh");
         check("up", "", &output);
         services
+    }
+
+    /// A cluster of three brokers; its database is one of those that `make test` started.
+    pub fn cluster() -> Self {
+        let root = tempfile::tempdir().expect("a directory");
+        let directory = root.path().join("services");
+        let services = Self { directory, _root: root, database: None };
+        check("up", "", &services.script("up", &NODES).output().expect("services.sh"));
+        services
+    }
+
+    /// Which of the cluster's brokers calls itself so.
+    pub fn node(&self, name: &str) -> &'static str {
+        let is = |node: &&&str| {
+            let own = std::fs::read_to_string(self.directory.join(node).join("node"));
+            own.expect("its name").trim() == name
+        };
+        NODES.iter().find(is).unwrap_or_else(|| panic!("no node {name}"))
+    }
+
+    /// Where the cluster is.
+    pub fn nodes(&self, database: Database) -> Servers {
+        let file = std::fs::read_to_string(self.directory.join("env")).expect("DIR/env");
+        let all = |name: &str| {
+            let of_name = file.lines().filter_map(|line| line.split_once('='));
+            let of_name = of_name.filter(|(found, _)| found.starts_with(name));
+            of_name.map(|(_, url)| url).collect::<Vec<_>>().join(",")
+        };
+        Servers { amqp: all("AMQP_URL"), api: all("RABBITMQ_API"), database: database.server() }
     }
 
     /// Where they are.
