@@ -2,6 +2,7 @@
 //! text and nothing else: kept to the byte, shown as it is, and without any effect.
 use std::sync::Arc;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use referral::broker::{Outgoing, topology};
 use serde_json::{Value, json};
 
@@ -56,7 +57,7 @@ async fn what_is_written_into_any_text_is_kept_as_it_is_and_does_nothing(bed: Ar
         assert_eq!((status, answer["name"].as_str()), (201, Some(text)), "{answer}");
         // Each of these is looked for, and is not there.
         for path in ["/statement/", "/v1/referral?code=", "/v1/events/"] {
-            let escaped: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+            let escaped: String = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
             let (status, answer) = ingress.get(&format!("{path}{escaped}")).await;
             assert!((200..500).contains(&status), "{path}{text}: {status} {answer}");
             assert!(status != 200 || answer["items"] == json!([]), "{path}{text}: {answer}");

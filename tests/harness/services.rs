@@ -7,9 +7,6 @@ use std::{
 
 use super::{Database, Servers, environment};
 
-/// The nodes of a cluster.
-pub const NODES: [&str; 3] = ["rabbitmq", "rabbitmq2", "rabbitmq3"];
-
 /// Private servers in a directory of their own; stopped and removed when dropped.
 pub struct Services {
     directory: PathBuf,
@@ -21,52 +18,36 @@ pub struct Services {
 impl Services {
     /// A private broker, and a private server for `database` where it has one.
     pub fn up(database: Database) -> Self {
-        let root = tempfile::tempdir().expect("a directory");
         let database = match database {
             Database::Sqlite => None,
             Database::Postgres => Some("postgres"),
             Database::Mariadb => Some("mariadb"),
         };
-        let services = Self { directory: root.path().join("services"), _root: root, database };
         let names: Vec<&str> = ["rabbitmq"].into_iter().chain(database).collect();
-        let output = services.script("up", &names).output().expect("services.sh");
-        check("up", "", &output);
+        let mut services = Self::of(&names);
+        services.database = database;
         services
     }
 
-    /// A cluster of three brokers; its database is one of those that `make test` started.
-    pub fn cluster() -> Self {
+    /// These, by their names.
+    pub fn of(names: &[&str]) -> Self {
         let root = tempfile::tempdir().expect("a directory");
         let directory = root.path().join("services");
         let services = Self { directory, _root: root, database: None };
-        check("up", "", &services.script("up", &NODES).output().expect("services.sh"));
+        check("up", "", &services.script("up", names).output().expect("services.sh"));
         services
     }
 
-    /// Which of the cluster's brokers calls itself so.
-    pub fn node(&self, name: &str) -> &'static str {
-        let is = |node: &&&str| {
-            let own = std::fs::read_to_string(self.directory.join(node).join("node"));
-            own.expect("its name").trim() == name
-        };
-        NODES.iter().find(is).unwrap_or_else(|| panic!("no node {name}"))
-    }
-
-    /// Where the cluster is.
-    pub fn nodes(&self, database: Database) -> Servers {
+    /// What the programs are given to find them: names and values.
+    pub fn environment(&self) -> HashMap<String, String> {
         let file = std::fs::read_to_string(self.directory.join("env")).expect("DIR/env");
-        let all = |name: &str| {
-            let of_name = file.lines().filter_map(|line| line.split_once('='));
-            let of_name = of_name.filter(|(found, _)| found.starts_with(name));
-            of_name.map(|(_, url)| url).collect::<Vec<_>>().join(",")
-        };
-        Servers { amqp: all("AMQP_URL"), api: all("RABBITMQ_API"), database: database.server() }
+        let found = file.lines().filter_map(|line| line.split_once('='));
+        found.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     /// Where they are.
     pub fn servers(&self) -> Servers {
-        let file = std::fs::read_to_string(self.directory.join("env")).expect("DIR/env");
-        let found: HashMap<&str, &str> = file.lines().filter_map(|l| l.split_once('=')).collect();
+        let found = self.environment();
         let database = self.database.map(|name| match name {
             "postgres" => found["POSTGRES_URL"].to_owned(),
             _ => found["MARIADB_URL"].to_owned(),
