@@ -19,7 +19,7 @@ fn every_default_is_valid() {
 #[test]
 fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
     type Read = fn(&Settings) -> Option<SettingError>;
-    let cases: [(&str, &str, Read); 18] = [
+    let cases: [(&str, &str, Read); 19] = [
         ("BILLING_TIMEOUT", "15", |s| s.billing().err()),
         ("BILLING_RETRY_INITIAL", "0s", |s| s.billing().err()),
         ("BILLING_RETRY_MAX", "0s", |s| s.billing().err()),

@@ -28,7 +28,7 @@ const TEXTS: [&str; 12] = [
     "\u{202e}\u{feff}\u{2028}2026-01-01T00:00:00.000000Z  INFO forged",
 ];
 
-fn event(number: usize, text: &str, kind: &str, domain: &str, data: Value) -> Outgoing {
+fn event(number: usize, text: &str, kind: &str, domain: &str, data: &Value) -> Outgoing {
     let event = json!({
         "specversion": "1.0", "id": format!("{number}-{text}"), "source": format!("/{text}"),
         "type": format!("referral.{kind}.v1"), "time": "2026-11-22T10:00:00Z", "domain": domain,
@@ -68,13 +68,19 @@ async fn what_is_written_into_any_text_is_kept_as_it_is_and_does_nothing(bed: Ar
     for (number, text) in TEXTS.into_iter().enumerate() {
         let told =
             json!({"code": CODE, "user_agent": text, "referrer": text, "query_string": text});
-        messages.push(event(number, text, "click", "default", told));
+        messages.push(event(number, text, "click", "default", &told));
         // Bad ones, so that each text is in what is said of it.
-        messages.push(event(number, text, "click", text, json!({"code": CODE})));
-        messages.push(event(number, text, "payment", "default", json!({"user_hash": text})));
+        messages.push(event(number, text, "click", text, &json!({"code": CODE})));
+        messages.push(event(number, text, "payment", "default", &json!({"user_hash": text})));
         let odd = json!({"user_hash": "u", "amount": text, "currency": text});
-        messages.push(event(number, text, "payment", "default", odd));
-        messages.push(event(number, text, "signup", "default", json!({"user_hash": "u", text: 1})));
+        messages.push(event(number, text, "payment", "default", &odd));
+        messages.push(event(
+            number,
+            text,
+            "signup",
+            "default",
+            &json!({"user_hash": "u", text: 1}),
+        ));
     }
     bed.publish(messages).await;
     eventually("all is kept", PATIENCE, async || {

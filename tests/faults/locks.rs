@@ -99,7 +99,7 @@ async fn locked_out(bed: Arc<Bed>) {
         rival.run(ROWS, None, Vec::new()).await.expect("weight");
         // A statement that takes so long waits. (`innodb_trx` would do, but is not renewed while it is read often.)
         "SELECT COUNT(*) AS n FROM information_schema.processlist \
-         WHERE command = 'Query' AND db = DATABASE() AND id <> CONNECTION_ID() AND time_ms > 300"
+         WHERE command IN ('Query', 'Execute') AND db = DATABASE() AND id <> CONNECTION_ID() AND time_ms > 300"
     };
     lock(&rival, &second).await;
     let now = more(&mut facts);

@@ -49,10 +49,10 @@ impl Services {
     pub fn servers(&self) -> Servers {
         let found = self.environment();
         let database = self.database.map(|name| match name {
-            "postgres" => found["POSTGRES_URL"].to_owned(),
-            _ => found["MARIADB_URL"].to_owned(),
+            "postgres" => found["POSTGRES_URL"].clone(),
+            _ => found["MARIADB_URL"].clone(),
         });
-        let (amqp, api) = (found["AMQP_URL"].to_owned(), found["RABBITMQ_API"].to_owned());
+        let (amqp, api) = (found["AMQP_URL"].clone(), found["RABBITMQ_API"].clone());
         Servers { amqp, api, database }
     }
 
