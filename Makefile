@@ -29,7 +29,7 @@ counts: ## instructions an event of the hot functions (ONLY=tally: and where the
 micro: ## how long the hot functions take (ONLY=tally; a minute)
 	@deploy/local/bench.sh micro
 
-chaos: ## the whole kill matrix, and MINUTES=30 of faults on each database (SEED=n: the same again)
+chaos: ## the whole kill matrix, a cluster of brokers, and MINUTES=30 of faults on each database (SEED=n: the same again)
 	@deploy/local/chaos.sh
 
 chaos-mutants: ## mistakes made on purpose, which the tests must catch

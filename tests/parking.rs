@@ -10,7 +10,7 @@ use chrono::DateTime;
 use referral::broker::Outgoing;
 use serde_json::{Value, json};
 
-use self::corpus::{CREDITS, Case, DAILY};
+use self::corpus::{CREDITS, Case, DAILY, without};
 use crate::{
     harness::{
         Bed, PATIENCE, Tenant, eventually,
@@ -196,12 +196,6 @@ fn broken(fact: &Fact, domain: &str) -> Outgoing {
     let mut event = fact.event(domain);
     event["data"] = json!("nothing");
     Outgoing::event(fact.key(), SINGLE, event.to_string())
-}
-
-fn without(event: &Value, member: &str) -> Value {
-    let mut event = event.clone();
-    event.as_object_mut().unwrap().remove(member);
-    event
 }
 
 async fn parked(bed: &Bed, queue: &str, number: u64) {

@@ -24,7 +24,7 @@ fn promises() -> impl Iterator<Item = &'static Promise> {
 }
 
 /// The names of all tests of the tree, as `file::test`; a `mod.rs` is called by its directory.
-fn tests() -> BTreeSet<String> {
+pub fn tests() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for room in ["tests", "src", "workers"] {
         collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join(room), &mut found);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make chaos`: the whole kill matrix, then the soak of tests/soak.rs on each database.
-# MINUTES=n: of faults on each database (30). SEED=n: the same again. ONLY=matrix|soak: that alone.
+# `make chaos`: the whole kill matrix, the cluster of tests/cluster.rs, then the soak of tests/soak.rs on each database.
+# MINUTES=n: of faults on each database (30). SEED=n: the same again. ONLY=matrix|cluster|soak: that alone.
 # `make chaos-mutants` (chaos.sh mutants): mistakes of tests/mutants made on purpose; the tests that a
 # mutant names must fail with it. ONLY=NAME: that mutant alone.
 #
@@ -15,9 +15,9 @@ target=${CARGO_TARGET_DIR:-$PWD/target} state=$PWD/.run/chaos
 services="$here/services.sh"
 failed=()
 
-# The tests' program; it runs the pipeline's programs from TEST_BIN_DIR, whichever those are.
+# built_tests NAME: the program of these tests; it runs the pipeline's programs from TEST_BIN_DIR, whichever those are.
 built_tests() {
-    cargo test --workspace "$features" --locked --test pipeline --no-run 2>&1 9>&- \
+    cargo test --workspace "$features" --locked --test "$1" --no-run 2>&1 9>&- \
         | tee /dev/stderr | sed -n 's/.*Executable .*(\(.*\))$/\1/p'
 }
 
@@ -33,7 +33,7 @@ begin() {
     "$services" down --purge "$state" 9>&-
     python=$(python_with_clients "$target/tools/venv")
     cargo build --workspace "$features" --locked 9>&-
-    tests=$(built_tests)
+    tests=$(built_tests pipeline)
     trap '"$services" down --purge "$state"' EXIT
     trap 'exit 130' INT
     trap 'exit 143' HUP TERM
@@ -53,11 +53,13 @@ part() {
 }
 
 chaos() {
-    local wanted=${ONLY:-matrix,soak}
+    local wanted=${ONLY:-matrix,cluster,soak}
     [ -z "${SEED:-}" ] || export KILL_SEED=$SEED
     export CHAOS_SECONDS=$((${MINUTES:-30} * 60)) MATRIX=1
     export MATRIX_REPORT=$state/matrix.txt SOAK_REPORT=$state/soak.txt
     case ,$wanted, in *,matrix,*) part "kill matrix" matrix --test-threads=5 ;; esac
+    # Three brokers each, one test at a time.
+    case ,$wanted, in *,cluster,*) tests=$(built_tests cluster) part cluster --test-threads=1 ;; esac
     # One database at a time, so that the figures are of that one.
     case ,$wanted, in *,soak,*) part soak soak:: --test-threads=1 ;; esac
     printf '\n'

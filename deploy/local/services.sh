@@ -254,8 +254,9 @@ main() {
             for s; do if [ "$s" = --purge ]; then purge=yes; else args+=("$s"); fi; done
             [ "${#args[@]}" -eq 1 ] || usage
             enter "${args[0]}" || return 0
-            # shellcheck disable=SC2086
-            together "down_one SERVICE $purge" $SERVICES
+            # The first node's name server goes last: whatever a node still asks would start another one.
+            together "down_one SERVICE $purge" rabbitmq2 rabbitmq3
+            together "down_one SERVICE $purge" rabbitmq postgres mariadb
             if [ "$purge" = yes ]; then
                 rm -f "$DIR/env"
                 rmdir "$DIR" 2>/dev/null || true

@@ -8,14 +8,16 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use crate::{
-    harness::{Bed, Database, Ingress, PATIENCE, bed::run, eventually, messages::single},
+    harness::{
+        Bed, Database, Ingress, PATIENCE, Plan, Program, bed::run, eventually, messages::single,
+    },
     model::fact::{Signup, click, signup},
 };
 
 const CODE: &str = "b4b9e071006f409d8e6d";
 
-/// An ingress with a programme and the user Alice, on which everybody else is registered.
-async fn house(bed: &Bed, plan: crate::harness::Plan) -> (Ingress, crate::harness::Program) {
+/// Credits, and an ingress with a programme and the user Alice, by whom everybody else is referred.
+async fn house(bed: &Bed, plan: Plan) -> (Ingress, Program) {
     let ingress = Ingress::of(bed, bed.start_planned(plan).await).await;
     let programme = json!({"name": "Default", "credit_value": 10, "target_value": 25});
     assert_eq!(ingress.post("/program/", programme).await.0, 201);
@@ -130,7 +132,9 @@ fn without_descriptors_events_are_refused_and_everything_recovers() {
         }
         assert_eq!(ingress.get("/health").await.0, 200, "newcomers are let in again");
         ingress.program.ready().await;
-        bed.drain(vec![credits]).await;
+        // Signups go there, too.
+        let daily_records = bed.start("daily-records").await;
+        bed.drain(vec![credits, daily_records]).await;
         let row = bed.store.one("SELECT COUNT(*) AS n FROM account", Vec::new()).await;
         assert_eq!(row.unwrap().unwrap().int("n").unwrap(), 4, "Alice, Bob, Carol, Dave");
     });

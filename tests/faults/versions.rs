@@ -87,7 +87,7 @@ async fn messages_of_the_first_release_and_of_a_later_one_are_read(bed: Arc<Bed>
     let hint = serde_json::json!({"deliveries": ids, "later": {"priority": 1}}).to_string();
     bed.publish(vec![Outgoing::work(topology::KEY_BILLING, hint)]).await;
     let billing = bed.start_planned(crate::trial::billing(&bed, &receiver.endpoint())).await;
-    becomes(&bed.store, "delivery WHERE status = 'delivered'", owed).await;
+    becomes(&bed.store, "delivery WHERE state = 'delivered'", owed).await;
     eventually("the hints are done", PATIENCE, async || {
         match bed.broker.counted(topology::BILLING).await? {
             0 => Ok(()),
@@ -125,7 +125,7 @@ async fn an_older_program_starts_and_works_beside_a_newer_schema(bed: Arc<Bed>) 
     .await;
     becomes(&bed.store, "click", 1).await;
     becomes(&bed.store, "payment", 1).await;
-    becomes(&bed.store, "delivery WHERE status = 'delivered'", 1).await;
+    becomes(&bed.store, "delivery WHERE state = 'delivered'", 1).await;
     assert_eq!(ingress.get("/statement/bob/").await.0, 200);
     let (status, records) = ingress.get(&format!("/v1/referral?code={CODE}")).await;
     assert_eq!((status, records["items"][0]["clicks"].as_i64()), (200, Some(1)), "{records}");

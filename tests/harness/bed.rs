@@ -31,9 +31,9 @@ const DRAINED_WITHIN: Duration = Duration::from_secs(180);
 /// Where the servers are that a bed stands on.
 #[derive(Debug, Clone)]
 pub struct Servers {
-    /// The broker, any virtual host.
+    /// The broker, any virtual host; all nodes of a cluster, with commas between them.
     pub amqp: String,
-    /// Its management interface.
+    /// Its management interface, or theirs.
     pub api: String,
     /// The database server; none for SQLite.
     pub database: Option<String>,
@@ -301,6 +301,10 @@ impl Bed {
 }
 
 fn with_virtual_host(amqp: &str, name: &str) -> String {
-    let (server, _) = amqp.rsplit_once('/').expect("an AMQP URL with a virtual host");
-    format!("{server}/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
+    let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
+    let own = |node: &str| {
+        let (server, _) = node.rsplit_once('/').expect("an AMQP URL with a virtual host");
+        format!("{server}/{name}")
+    };
+    amqp.split(',').map(own).collect::<Vec<_>>().join(",")
 }

@@ -1,6 +1,4 @@
 //! The broker's management interface: virtual hosts, and looking into queues from outside.
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -28,17 +26,19 @@ impl Lying {
     }
 }
 
-/// One virtual host of a broker, seen through its management interface.
+/// One virtual host of a broker, seen through its management interface: through that of the first of a
+/// cluster's nodes which is there.
 #[derive(Debug, Clone)]
 pub struct VirtualHost {
-    api: String,
+    apis: Vec<String>,
     name: String,
 }
 
 impl VirtualHost {
-    /// Makes it.
-    pub async fn create(api: &str, name: &str) -> Self {
-        let made = Self { api: api.trim_end_matches('/').to_owned(), name: name.to_owned() };
+    /// Makes it; `apis` has commas between several.
+    pub async fn create(apis: &str, name: &str) -> Self {
+        let apis = apis.split(',').map(|api| api.trim_end_matches('/').to_owned()).collect();
+        let made = Self { apis, name: name.to_owned() };
         made.call(reqwest::Method::PUT, &format!("vhosts/{name}"), json!({})).await;
         let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
         made.call(reqwest::Method::PUT, &format!("permissions/{name}/guest"), all).await;
@@ -70,15 +70,31 @@ impl VirtualHost {
     /// How many messages a queue has, ready or not, as the broker last counted: up to a second or
     /// two ago.
     pub async fn counted(&self, queue: &str) -> Result<u64, String> {
-        let path = format!("queues/{}/{queue}", self.name);
-        let found = self.call(reqwest::Method::GET, &path, Value::Null).await;
+        let found = self.queue(queue).await?;
         found["messages"].as_u64().ok_or_else(|| format!("{queue} is not counted yet"))
+    }
+
+    /// What the broker says of a queue.
+    pub async fn queue(&self, queue: &str) -> Result<Value, String> {
+        self.ask(reqwest::Method::GET, &format!("queues/{}/{queue}", self.name), Value::Null).await
+    }
+
+    /// Makes a user who may do everything in it.
+    pub async fn add_user(&self, user: &str, password: &str) {
+        let told = json!({"password": password, "tags": ""});
+        self.call(reqwest::Method::PUT, &format!("users/{user}"), told).await;
+        let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
+        self.call(reqwest::Method::PUT, &format!("permissions/{}/{user}", self.name), all).await;
+    }
+
+    /// Removes a user again.
+    pub async fn remove_user(&self, user: &str) {
+        self.call(reqwest::Method::DELETE, &format!("users/{user}"), Value::Null).await;
     }
 
     /// How many messages of a queue somebody holds, as the broker last counted.
     pub async fn counted_unacknowledged(&self, queue: &str) -> Result<u64, String> {
-        let path = format!("queues/{}/{queue}", self.name);
-        let found = self.call(reqwest::Method::GET, &path, Value::Null).await;
+        let found = self.queue(queue).await?;
         let held = found["messages_unacknowledged"].as_u64();
         held.ok_or_else(|| format!("{queue} is not counted yet"))
     }
@@ -95,23 +111,37 @@ impl VirtualHost {
         let all = self.call(reqwest::Method::GET, &path, Value::Null).await;
         for connection in all.as_array().expect("an array of connections") {
             let name = connection["name"].as_str().expect("a name");
-            let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
-            let url = format!("{}/api/connections/{name}", self.api);
+            let path = format!("connections/{}", utf8_percent_encode(name, NON_ALPHANUMERIC));
             // One that has ended meanwhile is as good.
-            let _ = http::client().delete(url).send().await;
+            let _ = self.ask(reqwest::Method::DELETE, &path, Value::Null).await;
         }
     }
 
     async fn call(&self, method: reqwest::Method, path: &str, body: Value) -> Value {
-        let mut what = String::new();
-        let _ = write!(what, "{method} {path}");
-        let request = http::client().request(method, format!("{}/api/{path}", self.api));
-        let request = if body.is_null() { request } else { request.json(&body) };
-        let answer = request.send().await.unwrap_or_else(|error| panic!("{what}: {error}"));
-        let status = answer.status();
-        let text = answer.text().await.unwrap_or_default();
-        assert!(status.is_success(), "{what}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or(Value::Null)
+        self.ask(method, path, body).await.unwrap_or_else(|told| panic!("{told}"))
+    }
+
+    async fn ask(&self, method: reqwest::Method, path: &str, body: Value) -> Result<Value, String> {
+        let mut told = String::new();
+        for api in &self.apis {
+            let request = http::client().request(method.clone(), format!("{api}/api/{path}"));
+            let request = if body.is_null() { request } else { request.json(&body) };
+            let answer = match request.send().await {
+                Ok(answer) => answer,
+                // Of a node that is gone the next one knows.
+                Err(error) => {
+                    told = format!("{method} {path}: {error}");
+                    continue;
+                }
+            };
+            let status = answer.status();
+            let text = answer.text().await.unwrap_or_default();
+            if !status.is_success() {
+                return Err(format!("{method} {path}: {status} {text}"));
+            }
+            return Ok(serde_json::from_str(&text).unwrap_or(Value::Null));
+        }
+        Err(told)
     }
 }
 

@@ -18,28 +18,41 @@ pub struct Services {
 impl Services {
     /// A private broker, and a private server for `database` where it has one.
     pub fn up(database: Database) -> Self {
-        let root = tempfile::tempdir().expect("a directory");
         let database = match database {
             Database::Sqlite => None,
             Database::Postgres => Some("postgres"),
             Database::Mariadb => Some("mariadb"),
         };
-        let services = Self { directory: root.path().join("services"), _root: root, database };
         let names: Vec<&str> = ["rabbitmq"].into_iter().chain(database).collect();
-        let output = services.script("up", &names).output().expect("services.sh");
-        check("up", "", &output);
+        let mut services = Self::of(&names);
+        services.database = database;
         services
+    }
+
+    /// These, by their names.
+    pub fn of(names: &[&str]) -> Self {
+        let root = tempfile::tempdir().expect("a directory");
+        let directory = root.path().join("services");
+        let services = Self { directory, _root: root, database: None };
+        check("up", "", &services.script("up", names).output().expect("services.sh"));
+        services
+    }
+
+    /// What the programs are given to find them: names and values.
+    pub fn environment(&self) -> HashMap<String, String> {
+        let file = std::fs::read_to_string(self.directory.join("env")).expect("DIR/env");
+        let found = file.lines().filter_map(|line| line.split_once('='));
+        found.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     /// Where they are.
     pub fn servers(&self) -> Servers {
-        let file = std::fs::read_to_string(self.directory.join("env")).expect("DIR/env");
-        let found: HashMap<&str, &str> = file.lines().filter_map(|l| l.split_once('=')).collect();
+        let found = self.environment();
         let database = self.database.map(|name| match name {
-            "postgres" => found["POSTGRES_URL"].to_owned(),
-            _ => found["MARIADB_URL"].to_owned(),
+            "postgres" => found["POSTGRES_URL"].clone(),
+            _ => found["MARIADB_URL"].clone(),
         });
-        let (amqp, api) = (found["AMQP_URL"].to_owned(), found["RABBITMQ_API"].to_owned());
+        let (amqp, api) = (found["AMQP_URL"].clone(), found["RABBITMQ_API"].clone());
         Servers { amqp, api, database }
     }
 

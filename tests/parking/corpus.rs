@@ -122,7 +122,7 @@ impl Maker<'_> {
             ("no data", "data"),
         ];
         for (name, member) in missing {
-            let event = super::without(&self.click(), member);
+            let event = without(&self.click(), member);
             cases.push(case(name, "click", SINGLE, event.to_string(), DAILY, &["schema"], member));
         }
         let now: chrono::DateTime<chrono::Utc> = std::time::SystemTime::now().into();
@@ -171,7 +171,7 @@ impl Maker<'_> {
         let mut array = self.click();
         array["data"] = json!([self.link, null, null, null, null, null]);
         let data = format!("{{\"code\":\"{0}\",\"code\":\"{0}\"}}", self.link);
-        let twice = super::without(&self.click(), "data").to_string();
+        let twice = without(&self.click(), "data").to_string();
         let twice = twice.replacen('{', &format!("{{\"data\":{data},"), 1);
         vec![
             case("data as array", "click", SINGLE, array.to_string(), DAILY, &["schema"], "data"),
@@ -272,4 +272,11 @@ fn as_array(event: &Value) -> String {
     let mut values: Vec<Value> = members.iter().map(|member| event[*member].clone()).collect();
     values.extend([Value::Null, Value::Null, event["data"].clone()]);
     Value::from(values).to_string()
+}
+
+/// The event, one member less.
+pub fn without(event: &Value, member: &str) -> Value {
+    let mut event = event.clone();
+    event.as_object_mut().unwrap().remove(member);
+    event
 }
