@@ -22,7 +22,8 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     Message,
-    connection::{Failure, Link, Streak},
+    connection::{Failure, Link},
+    pace::Streak,
 };
 
 /// How long the broker has for an answer, or the connection to take an acknowledgement. A call that is made

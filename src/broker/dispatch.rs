@@ -20,7 +20,8 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     Broker, PublishError,
-    connection::{BACKOFF_MOST, Failure, Link, Streak},
+    connection::{Failure, Link},
+    pace::{BACKOFF_MOST, Streak},
     publisher::{Command, REPLY_TO, Shared},
     window::Window,
 };

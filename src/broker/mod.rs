@@ -20,6 +20,7 @@ pub mod envelope;
 pub mod hints;
 pub mod message;
 pub mod outgoing;
+pub mod pace;
 pub mod parking;
 pub mod publisher;
 pub mod replay;

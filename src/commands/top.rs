@@ -115,8 +115,8 @@ async fn show(
             Err(error) => break Err(error.into()),
         };
         let shown = lines(&domain.name, &now, (!first).then_some(&before));
-        let page: String = shown.iter().map(|line| format!("{line}{REST_OF_LINE}\n")).collect();
-        write!(out, "{HOME}{page}{REST}")?;
+        let page = shown.join(&format!("{REST_OF_LINE}\n"));
+        write!(out, "{HOME}{page}{REST_OF_LINE}\n{REST}")?;
         out.flush()?;
         (before, first) = (now, false);
         tokio::select! {
@@ -130,6 +130,17 @@ async fn show(
     ended
 }
 
+/// Today's figures, by name.
+fn figures(seen: &Seen) -> [(&'static str, i64); 4] {
+    let of = |figure: fn(&DayFigures) -> i64| seen.today.as_ref().map_or(0, figure);
+    [
+        ("clicks", of(|day| day.clicks)),
+        ("signups", of(|day| day.signups)),
+        ("credits", of(|day| day.credits)),
+        ("payments", of(|day| day.payments)),
+    ]
+}
+
 /// The page.
 fn lines(domain: &str, now: &Seen, before: Option<&Seen>) -> Vec<String> {
     let seconds = before.map(|before| now.at.duration_since(before.at).as_secs_f64());
@@ -140,15 +151,10 @@ fn lines(domain: &str, now: &Seen, before: Option<&Seen>) -> Vec<String> {
         _ => String::new(),
     };
     let mut lines = vec![format!("{domain}   {}", now.time), String::new()];
-    let today: [(&str, fn(&DayFigures) -> i64); 4] = [
-        ("clicks", |day| day.clicks),
-        ("signups", |day| day.signups),
-        ("credits", |day| day.credits),
-        ("payments", |day| day.payments),
-    ];
-    for (name, of) in today {
-        let number = now.today.as_ref().map_or(0, of);
-        let earlier = before.and_then(|before| before.today.as_ref()).map(of);
+    let today = figures(now);
+    let earlier = before.map(figures);
+    for (place, (name, number)) in today.into_iter().enumerate() {
+        let earlier = earlier.map(|figures| figures[place].1);
         lines.push(format!("{name:<28}{number:>12}  {}", rate(number, earlier)));
     }
     let Deliveries { pending, dead, .. } = now.deliveries;

@@ -13,13 +13,9 @@ use super::{
     Param, Row, Rows, StoreError,
     counts::Errors,
     dialect::Dialect,
-    rows::Kind,
     transaction::{Care, Transaction},
 };
-use crate::{
-    domain::{EventKey, Micros},
-    failpoint,
-};
+use crate::{domain::EventKey, failpoint};
 
 /// How long a statement waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -217,28 +213,6 @@ impl Store {
         let (dialect, errors) = (self.dialect, self.errors.clone());
         let statements = Statements { connection, dialect, errors };
         Ok(Tx { statements, care: self.care.clone() })
-    }
-
-    /// Removes rows of `table` that expired at `now` or before, the longest expired first, at most so
-    /// many; how many.
-    pub async fn remove_expired(
-        &self,
-        table: &str,
-        key: &str,
-        now: Micros,
-        most: i64,
-    ) -> Result<usize, StoreError> {
-        let find = format!(
-            "SELECT {key} AS expired FROM {table} WHERE expires_us <= {{?}} \
-             ORDER BY expires_us, {key} LIMIT {{?}}"
-        );
-        let remove = format!("DELETE FROM {table} WHERE {key} IN (SELECT r.expired FROM {{rows}})");
-        let mut expired = Rows::new(&[("expired", Kind::Text)]);
-        for row in self.all(&find, None, vec![now.0.into(), most.into()]).await? {
-            expired.push([row.text("expired")?.into()]);
-        }
-        self.again(async || self.run(&remove, Some(&expired), Vec::new()).await).await?;
-        Ok(expired.len())
     }
 
     /// Runs `work`, a whole transaction, again while others' locks get in its way.

@@ -12,6 +12,7 @@ pub mod counts;
 pub mod deliveries;
 pub mod dialect;
 mod error;
+mod expired;
 pub mod happened;
 pub mod indications;
 pub mod letters;

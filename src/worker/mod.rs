@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::{
-    broker::{Broker, BrokerError, Lost, Outgoing, Publisher, Session, connection::backoff},
+    broker::{Broker, BrokerError, Lost, Outgoing, Publisher, Session, pace::backoff},
     clock::Clock,
     domain::{Event, EventKey, EventType},
     failpoint::{self, Struck},

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{answer, sync::PUTS_IN_FLIGHT_MAX};
-use crate::{broker::connection::backoff, clock::Clock, domain::retry_after};
+use crate::{broker::pace::backoff, clock::Clock, domain::retry_after};
 
 /// The most that connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -5,10 +5,7 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
 };
 
-use super::{
-    assets::{self, Addresses},
-    session::Admin,
-};
+use super::session::Admin;
 use crate::ingress::fields::Fields;
 
 /// Everything from this host, nothing written into the page.
@@ -82,11 +79,6 @@ impl<'a> Frame<'a> {
             _ => None,
         };
         Self { told, ..self }
-    }
-
-    /// Where the page loads what it needs.
-    pub fn assets(&self) -> &'static Addresses {
-        assets::addresses()
     }
 }
 
