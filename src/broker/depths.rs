@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Broker, BrokerError,
     connection::{Failure, Link},
-    topology::topology,
+    topology::{Role, topology},
 };
 
 /// How often it is asked.
@@ -74,12 +74,19 @@ async fn answered<T>(asked: impl Future<Output = Result<T, Failure>>) -> Result<
 
 async fn depths(link: &Link) -> Result<Vec<Depth>, Failure> {
     let mut depths = Vec::new();
-    for queue in topology().queues {
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let found =
-            link.channel.queue_declare(queue.name.into(), options, FieldTable::default()).await?;
-        let (ready, consumers) = (found.message_count(), found.consumer_count());
-        depths.push(Depth { queue: queue.name, ready, consumers });
+    // Those that are worked on come first: it is they that people look for.
+    for role in [Role::Work, Role::Kept] {
+        for queue in topology().queues {
+            if queue.role == role {
+                depths.push(depth(link, queue.name).await?);
+            }
+        }
     }
     Ok(depths)
+}
+
+async fn depth(link: &Link, queue: &'static str) -> Result<Depth, Failure> {
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let found = link.channel.queue_declare(queue.into(), options, FieldTable::default()).await?;
+    Ok(Depth { queue, ready: found.message_count(), consumers: found.consumer_count() })
 }

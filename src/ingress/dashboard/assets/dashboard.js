@@ -30,12 +30,12 @@
     const latest = plot.label.textContent;
     const options = {
       width: plot.place.clientWidth,
-      height: 170,
+      height: 160,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       legend: { show: false },
       cursor: { y: false, points: { size: 7 } },
       scales: { x: { range: (_, first, last) => [first - 43200, last + 43200] }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
-      axes: [{ ...axis, grid: { show: false }, space: 64, values: (_, splits) => splits.map(date) }, { ...axis, size: 56, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8, 1e9] }],
+      axes: [{ ...axis, grid: { show: false }, size: 30, space: 64, values: (_, splits) => splits.map(date) }, { ...axis, size: 56, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8, 1e9] }],
       series: [{}, { stroke: colour("--accent"), fill: colour("--tint"), width: 2, paths: uPlot.paths.bars({ size: [0.7, 40], radius: 0.15 }), points: { show: false } }],
       hooks: {
         setCursor: [(shown) => {
