@@ -28,7 +28,10 @@ use self::{
 };
 use super::{Tools, publish::Link};
 use crate::{
-    broker::compose::{self, Draft},
+    broker::{
+        compose::{self, Draft},
+        topology::{EVENTS, KEY_CLICK},
+    },
     credentials,
     domain::{Email, EventType, Trace, event::DEFAULT_DOMAIN},
     store::{
@@ -41,6 +44,8 @@ use crate::{
 
 /// The demonstration's administrator, in the domain `default`.
 const LOGIN: &str = "demo";
+/// What `make run` keeps of the broker that it started.
+const BROKER_NOTE: &str = ".run/demo/env";
 /// Bytes of randomness in a webhook secret.
 const SECRET_BYTES: usize = 24;
 /// How long the token is good: a month.
@@ -87,7 +92,7 @@ async fn demonstrate(args: &Args, tools: &Tools, children: &mut Children) -> any
         .timeout(REQUEST_TIMEOUT)
         .build()?;
     let store = tools.store().await?;
-    let key = make_token(&store, tools).await?;
+    let admin = make_admin(&store, tools).await?;
     let receiver = Receiver::start().await?;
     let mut show = Show::new();
     show.heading("Starting the ingress, daily-records, credits, billing and mail");
@@ -106,7 +111,7 @@ async fn demonstrate(args: &Args, tools: &Tools, children: &mut Children) -> any
         client: &client,
         receiver: &receiver,
         base: &base,
-        key: &key,
+        key: &admin.key,
         referrer: &referrer,
         friend: &friend,
         partner: &partner,
@@ -121,12 +126,24 @@ async fn demonstrate(args: &Args, tools: &Tools, children: &mut Children) -> any
         code = steps => code?,
         death = children.first_death() => anyhow::bail!(death),
     };
-    addresses(&show, &base, &key, &referrer, &code, &partner, children);
+    addresses(&show, &base, &admin, &code, &partner, children);
+    calls(tools, &show, &base, &admin, &referrer, &code, &partner);
     if args.once {
         return Ok(());
     }
-    println!("\nEverything goes on running; Ctrl-C stops it.");
-    Err(anyhow::anyhow!(children.first_death().await))
+    println!("\nEverything goes on running, and shows what billing gets; Ctrl-C stops it.");
+    let mut seen = receiver.received().len();
+    loop {
+        tokio::select! {
+            death = children.first_death() => return Err(anyhow::anyhow!(death)),
+            got = receiver.after(seen) => {
+                for one in &got {
+                    show.webhook(one);
+                }
+                seen += got.len();
+            }
+        }
+    }
 }
 
 /// `sqlite://.run/demo/referral.db` needs its directory.
@@ -141,15 +158,28 @@ fn make_database_directory(url: &str) -> anyhow::Result<()> {
     }
 }
 
-/// An administrator whom nobody can log in as (the password is thrown away), and a token.
-async fn make_token(store: &Store, tools: &Tools) -> anyhow::Result<String> {
+/// The administrator, as of this run.
+struct Admin {
+    password: String,
+    /// Of a token.
+    key: String,
+}
+
+/// An administrator with a new password, which is told this once, and a token.
+async fn make_admin(store: &Store, tools: &Tools) -> anyhow::Result<Admin> {
     let domain = tools.domain(store, DEFAULT_DOMAIN).await?;
     let now = tools.clock.now();
     let password = credentials::new_key()?;
-    let hash = tokio::task::spawn_blocking(move || credentials::hash_password(&password)).await??;
+    let hash = {
+        let password = password.clone();
+        tokio::task::spawn_blocking(move || credentials::hash_password(&password)).await??
+    };
     match tenants::create_administrator(store, domain.id, LOGIN, &hash, now).await {
+        Ok(()) => {}
         // From an earlier run on the same database.
-        Ok(()) | Err(StoreError::Taken(_)) => {}
+        Err(StoreError::Taken(_)) => {
+            tenants::set_password(store, domain.id, LOGIN, &hash).await?;
+        }
         Err(error) => return Err(error.into()),
     }
     let login = access::login(store, DEFAULT_DOMAIN, LOGIN).await?;
@@ -165,7 +195,7 @@ async fn make_token(store: &Store, tools: &Tools) -> anyhow::Result<String> {
         expires: now.plus_ms(TOKEN_MS),
     };
     access::create_token(store, &token).await?;
-    Ok(key)
+    Ok(Admin { password, key })
 }
 
 /// A partner of this run, who is the referrer; a partner's code is shown once, so each run has another.
@@ -275,16 +305,20 @@ async fn register_referrer(tools: &Tools, user_hash: &str) -> anyhow::Result<()>
     Ok(())
 }
 
+/// What there is to look at.
 fn addresses(
     show: &Show,
     base: &str,
-    key: &str,
-    referrer: &str,
+    admin: &Admin,
     code: &str,
     partner: &Partner,
     children: &Children,
 ) {
     show.heading("Open");
+    show.line(
+        "dashboard",
+        &format!("{base}/dashboard/  login {LOGIN}, password {}", admin.password),
+    );
     show.line("link", &format!("{base}/register?ref_code={code}"));
     show.line("with currencies", &format!("{base}/ref/{code}/?cur_from=PMUSD&cur_to=BTC"));
     let Partner { email, password, .. } = partner;
@@ -294,8 +328,32 @@ fn addresses(
     for (name, ops, log) in children.list() {
         show.line(name, &format!("http://{ops}/ready  http://{ops}/metrics  {}", log.display()));
     }
+}
+
+/// What there is to do.
+fn calls(
+    tools: &Tools,
+    show: &Show,
+    base: &str,
+    admin: &Admin,
+    referrer: &str,
+    code: &str,
+    partner: &Partner,
+) {
     show.heading("Try");
-    let authorization = format!("-H 'Authorization: Bearer {key}'");
+    let authorization = format!("-H 'Authorization: Bearer {}'", admin.key);
+    // Where `make run` notes the private broker's address.
+    if Path::new(BROKER_NOTE).exists() {
+        let event = json!({
+            "specversion": "1.0", "id": uuid::Uuid::new_v4(), "source": "/mine",
+            "type": "referral.click.v1", "time": tools.clock.now().rfc3339(chrono_tz::UTC),
+            "data": {"code": code},
+        });
+        println!(
+            "   . {BROKER_NOTE}; amqp-publish --url \"$AMQP_URL\" -e {EVENTS} -r {KEY_CLICK} -p \\\n     \
+             -C application/cloudevents+json -b '{event}'"
+        );
+    }
     for call in [
         format!("curl {authorization} '{base}/v1/referral'"),
         format!("curl {authorization} '{base}/v1/deliveries'"),

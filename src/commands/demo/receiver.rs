@@ -118,6 +118,16 @@ impl Receiver {
         self.shared.answers().once.push_back(answer);
     }
 
+    /// Waits until more than so many have come; those beyond.
+    pub async fn after(&self, seen: usize) -> Vec<Received> {
+        let mut received = self.shared.received.subscribe();
+        match received.wait_for(|all| all.len() > seen).await {
+            Ok(all) => all[seen..].to_vec(),
+            // Nobody will come any more.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// Waits for a request that is like this, one that has come already included.
     pub async fn wait_for(
         &self,
