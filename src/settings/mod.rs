@@ -19,6 +19,7 @@ pub use table::{COMMON, INGRESS, RCP, help};
 use crate::{
     broker::{BrokerSettings, addresses::Addresses},
     store::StoreSettings,
+    webhook::Target,
 };
 
 impl Settings {
@@ -102,7 +103,7 @@ impl Settings {
         let secrets = self.text("WEBHOOK_SECRETS")?.unwrap_or_default();
         let secrets = secrets.split(',').map(str::trim).filter(|s| !s.is_empty());
         Ok(BillingSettings {
-            endpoint: self.http_url("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP")?,
+            endpoint: self.endpoint()?,
             json,
             secrets: secrets.map(str::to_owned).collect(),
             timeout: self.some_time("BILLING_TIMEOUT")?,
@@ -113,6 +114,16 @@ impl Settings {
             circuit_after: self.int("BILLING_CIRCUIT_AFTER", 1..=1_000_000)? as u32,
             probe_pause: self.some_time("BILLING_PROBE")?,
         })
+    }
+
+    fn endpoint(&self) -> Result<Option<String>, SettingError> {
+        const NAME: &str = "ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP";
+        let endpoint = self.http_url(NAME)?;
+        if endpoint.as_ref().is_some_and(|endpoint| !Target::new(endpoint).says_user()) {
+            let problem = "has %s where the address that is called does not say it";
+            return Err(SettingError::new(NAME, problem));
+        }
+        Ok(endpoint)
     }
 
     /// The mail worker.

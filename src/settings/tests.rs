@@ -19,7 +19,7 @@ fn every_default_is_valid() {
 #[test]
 fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
     type Read = fn(&Settings) -> Option<SettingError>;
-    let cases: [(&str, &str, Read); 22] = [
+    let cases: [(&str, &str, Read); 23] = [
         ("BILLING_TIMEOUT", "15", |s| s.billing().err()),
         ("BILLING_RETRY_INITIAL", "0s", |s| s.billing().err()),
         ("BILLING_RETRY_MAX", "0s", |s| s.billing().err()),
@@ -42,6 +42,7 @@ fn a_bad_setting_is_one_line_that_names_it_and_keeps_secrets() {
         ("AMQP_URL", "http://user:hunter2@h", |s| s.broker("t").err()),
         ("AMQP_URL", "amqp://user:hunter2@h,", |s| s.broker("t").err()),
         ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", "ftp://x", |s| s.billing().err()),
+        ("ENDPOINT_CALLBACK_CREDIT_ON_SIGNUP", "http://h/%s/../x", |s| s.billing().err()),
     ];
     for (name, value, read) in cases {
         let error = read(&Settings::from_pairs([(name, value)])).map(|e| e.to_string());

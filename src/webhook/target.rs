@@ -6,7 +6,7 @@
 use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use url::Url;
+use url::{Position, Url};
 
 /// Stands for the hash.
 const PLACE: &str = "%s";
@@ -22,7 +22,7 @@ pub struct Target {
 }
 
 /// No URL says this hash at this place: `.` and `..` as path segments, or a hash that makes no
-/// host name.
+/// host name; or the place is one that is not sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the user's hash cannot be part of the endpoint's address")]
 pub struct Unspeakable;
@@ -53,6 +53,12 @@ impl Target {
     /// From the setting, which `Settings` has found to be an http or https URL.
     pub fn new(endpoint: &str) -> Self {
         Self { template: endpoint.to_owned() }
+    }
+
+    /// Whether what is sent there says whom it is about: not where the place of the hash is in a part of the
+    /// path that `..` takes away, or behind a `#`.
+    pub fn says_user(&self) -> bool {
+        self.url(TOKEN).is_ok()
     }
 
     /// Whether TLS is spoken there.
@@ -87,8 +93,9 @@ impl Target {
         let url = Url::parse(&self.template.replace(PLACE, &hash)).map_err(|_| Unspeakable)?;
         // Where the parser read the hash as structure, the path is another than it should be.
         let plain = Url::parse(&self.template.replace(PLACE, TOKEN)).map_err(|_| Unspeakable)?;
+        let is_said = plain[..Position::AfterQuery].contains(TOKEN);
         let path = plain.path().replace(TOKEN, &hash);
-        if url.path() == path { Ok(url) } else { Err(Unspeakable) }
+        if is_said && url.path() == path { Ok(url) } else { Err(Unspeakable) }
     }
 }
 
@@ -131,6 +138,9 @@ mod tests {
             ("http://%s.example/", "evil.com/x"),
             ("http://%s.example/", "evil.com#"),
             ("http://%s.example/", "me@evil.com:80"),
+            ("http://h/cb/%s/../x", "alice"),
+            ("http://h/cb/me:%s@x/../x", "alice"),
+            ("http://h/cb#%s", "alice"),
         ];
         for (endpoint, hash) in cases {
             assert_eq!(Target::new(endpoint).url(hash), Err(Unspeakable), "{endpoint} {hash}");
