@@ -50,6 +50,10 @@ async fn operated(bed: Arc<Bed>) {
         }
     })
     .await;
+    let top = bed.referral(&["top", "--once"], "").await;
+    let line = top.lines().find(|line| line.starts_with("referral.credits.dead"));
+    let columns: Vec<&str> = line.unwrap_or_default().split_whitespace().collect();
+    assert_eq!(columns, ["referral.credits.dead", "2", "0"], "{top}");
     let all = admin.get(LIST).await;
     assert_eq!(all.status, 200, "{}", all.text);
     for part in ["unknown_domain", "&#60;b&#62;why", "&#60;script&#62;alert(1)", "3 that lie there"]
