@@ -32,7 +32,9 @@ fn is_there(name: &str, own: &BTreeSet<String>, sources: &BTreeSet<String>) -> b
     if own.iter().any(|test| test == name || test.starts_with(&on_databases)) {
         return true;
     }
-    let parts: Vec<&str> = name.split("::").filter(|part| *part != "tests").collect();
+    // Modules within a file.
+    let is_file = |part: &&str| !["tests", "failpoints"].contains(part);
+    let parts: Vec<&str> = name.split("::").filter(is_file).collect();
     match parts[..] {
         // At the root of a program: only the cluster's are.
         [test] => sources.contains(&format!("cluster::{test}")),
