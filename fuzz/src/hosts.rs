@@ -84,6 +84,9 @@ fn target(endpoint: &str, user: &str) {
     let checked = Url::parse(&endpoint.replace("%s", "x"));
     let Ok(checked) = checked.map_err(drop).and_then(web) else { return };
     let target = Target::new(endpoint);
+    if !target.says_user() {
+        return;
+    }
     assert_eq!(target.is_tls(), checked.scheme() == "https", "{endpoint:?}");
     let url = target.url(user);
     let destination = target.destination(user);
