@@ -69,8 +69,10 @@ chaos() {
 
 mutants() {
     local tree=$state/tree patch name filters log
+    # As of now, so that nothing is left of a mistake that an earlier run was killed in.
+    rm -rf "$tree"
     mkdir -p "$tree"
-    git ls-files -z | tar --null -T - -cf - | tar -xf - -C "$tree"
+    git ls-files -z | tar --null -T - -cf - | tar -xmf - -C "$tree"
     for patch in tests/mutants/*.patch; do
         name=$(basename "$patch" .patch)
         [ -z "${ONLY:-}" ] || [ "$ONLY" = "$name" ] || continue
