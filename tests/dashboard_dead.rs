@@ -1,27 +1,14 @@
 //! `/dashboard/dead`: parked messages, their reasons and what they say, back or away; for operators alone.
 use std::sync::Arc;
 
-use referral::broker::{Outgoing, topology::DEAD};
-
 use crate::{
     dashboard::{CODE, Visitor, now},
-    harness::{
-        Bed, Database, Ingress, PASSWORD, PATIENCE, bed::run, eventually, http, messages::SINGLE,
-        state,
-    },
+    dead::parked,
+    harness::{Bed, Database, Ingress, PASSWORD, PATIENCE, bed::run, eventually, http, state},
     model::fact::click,
 };
 
 const LIST: &str = "/dashboard/dead";
-
-/// Puts a message where a worker would have parked it.
-fn lying(worker: &str, id: &str, reason: &str, body: &str) -> Outgoing {
-    let message = Outgoing::new(DEAD, format!("referral.{worker}"), SINGLE, body);
-    message
-        .with_message_id(id)
-        .with_header("x-reason", reason)
-        .with_header("x-detail", "<b>why</b>")
-}
 
 #[test]
 fn an_operator_sees_replays_and_drops_what_is_parked() {
@@ -35,12 +22,12 @@ async fn operated(bed: Arc<Bed>) {
     // A click that counts once it is sent back, and what stays bad.
     let good = now(click(CODE)).event("default").to_string();
     let evil = r#"{"type":"<script>alert(1)</script>"}"#;
-    let parked = vec![
-        lying("daily-records", "good", "unknown_domain", &good),
-        lying("credits", "evil", "schema", evil),
-        lying("credits", "=evil", "schema", "\u{fffd}\u{1}"),
+    let all = vec![
+        parked("daily-records", "good", "unknown_domain", "<b>why</b>", &good),
+        parked("credits", "evil", "schema", "<b>why</b>", evil),
+        parked("credits", "=evil", "schema", "<b>why</b>", "\u{fffd}\u{1}"),
     ];
-    bed.publish(parked).await;
+    bed.publish(all).await;
 
     eventually("the queues are seen", PATIENCE, async || {
         let overview = admin.get("/dashboard/").await;
@@ -101,7 +88,7 @@ async fn hidden(bed: Arc<Bed>) {
     bed.referral(&["domain", "create", "other", "--currency", "EUR"], "").await;
     let create = ["admin", "create", "eve", "--domain", "other", "--password-stdin"];
     bed.referral(&create, PASSWORD).await;
-    bed.publish(vec![lying("credits", "secret", "schema", "{}")]).await;
+    bed.publish(vec![parked("credits", "secret", "schema", "<b>why</b>", "{}")]).await;
     let eve = Visitor::signed_in(&ingress.program, "other", "eve").await;
     assert!(!eve.get("/dashboard/").await.text.contains("Dead letters"));
     for path in [LIST, "/dashboard/dead.csv"] {

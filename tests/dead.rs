@@ -41,10 +41,14 @@ fn members<'a>(listed: &'a [Value], member: &str) -> Vec<&'a str> {
 }
 
 /// Puts a message where a worker would have parked it.
-fn lying(worker: &str, id: &str, reason: &str, body: &str) -> Outgoing {
+pub fn parked(worker: &str, id: &str, reason: &str, detail: &str, body: &str) -> Outgoing {
     let message = Outgoing::new(DEAD, format!("referral.{worker}"), SINGLE, body);
     let message = message.with_message_id(id).with_header("x-reason", reason);
-    message.with_header("x-detail", "the field").with_header("x-worker", worker)
+    message.with_header("x-detail", detail).with_header("x-worker", worker)
+}
+
+fn lying(worker: &str, id: &str, reason: &str, body: &str) -> Outgoing {
+    parked(worker, id, reason, "the field", body)
 }
 
 async fn a_replay_changes_nothing_that_counted_and_parks_what_is_still_bad_once(bed: Arc<Bed>) {

@@ -10,11 +10,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/../.."
 tools=${CARGO_TARGET_DIR:-$PWD/target}/tools/asyncapi
 need node nodejs
-need npm npm
-mkdir -p "$tools"
-[ -e "$tools/node_modules/@asyncapi/parser" ] \
-    || npm install --prefix "$tools" --no-package-lock --no-audit --no-fund @asyncapi/parser@3.6.6 >"$tools/install.log" 2>&1 </dev/null \
-    || die "npm install @asyncapi/parser failed; see $tools/install.log"
+npm_package "$tools" @asyncapi/parser 3.6.6 >/dev/null
 cat >"$tools/check.mjs" <<'JS'
 import { Parser, fromFile } from "@asyncapi/parser";
 const { document, diagnostics } = await fromFile(new Parser(), process.argv[2]).parse();

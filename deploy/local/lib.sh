@@ -79,16 +79,20 @@ python_with_clients() {
 
 has_clients() { "$1" -c 'import pika, aiosmtpd' 2>/dev/null; }
 
-# amqplib_for_node DIR: prints a node_modules that has what the publisher in Node is made of.
-amqplib_for_node() {
-    local dir=$1 version=2.3.1
-    if [ ! -e "$dir/node_modules/.complete-$version" ]; then
+# npm_package DIR NAME VERSION: prints a node_modules that has this package.
+npm_package() {
+    local dir=$1 name=$2 version=$3 mark
+    mark=$dir/node_modules/.complete-${name//\//-}-$version
+    if [ ! -e "$mark" ]; then
         need npm npm >&2
         mkdir -p "$dir"
         rm -rf "${dir:?}/node_modules"
-        npm install --prefix "$dir" --no-package-lock --no-audit --no-fund "amqplib@$version" >"$dir/install.log" 2>&1 </dev/null \
-            || die "npm install amqplib failed; see $dir/install.log"
-        touch "$dir/node_modules/.complete-$version"
+        npm install --prefix "$dir" --no-package-lock --no-audit --no-fund "$name@$version" >"$dir/install.log" 2>&1 </dev/null \
+            || die "npm install $name failed; see $dir/install.log"
+        touch "$mark"
     fi
     echo "$dir/node_modules"
 }
+
+# amqplib_for_node DIR: the same of what the publisher in Node is made of.
+amqplib_for_node() { npm_package "$1" amqplib 2.3.1; }

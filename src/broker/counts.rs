@@ -1,23 +1,10 @@
 //! What the broker room counts, for whoever shows it.
 use std::time::Duration;
 
-use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{
-        counter::Counter,
-        family::Family,
-        histogram::{Histogram, exponential_buckets},
-    },
-};
+use prometheus_client::metrics::{counter::Counter, family::Family, histogram::Histogram};
 
 use super::PublishError;
-
-/// Things by their result.
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct ResultOf {
-    /// A short stable word.
-    pub result: &'static str,
-}
+use crate::series::{ResultLabel, at_nought, seconds};
 
 /// All results of a try to connect, and what becomes of a connection.
 pub const CONNECTIONS: [&str; 3] = ["opened", "failed", "lost"];
@@ -29,34 +16,28 @@ pub const PUBLISHES: [&str; 6] =
 #[derive(Debug, Clone)]
 pub struct Counts {
     /// Connections, by [`CONNECTIONS`].
-    pub connections: Family<ResultOf, Counter>,
+    pub connections: Family<ResultLabel, Counter>,
     /// Messages, by [`PUBLISHES`].
-    pub publishes: Family<ResultOf, Counter>,
+    pub publishes: Family<ResultLabel, Counter>,
     /// Seconds from a publish's call to the broker's confirm.
     pub confirm_seconds: Histogram,
 }
 
 impl Default for Counts {
     fn default() -> Self {
-        let counts = Self {
-            connections: Family::default(),
-            publishes: Family::default(),
-            confirm_seconds: Histogram::new(exponential_buckets(0.001, 3.0, 10)),
-        };
-        // From the start, so that a first failure is seen as a change.
-        for result in CONNECTIONS {
-            drop(counts.connections.get_or_create(&ResultOf { result }));
+        let results =
+            |all: &[&'static str]| at_nought(all.iter().map(|result| ResultLabel { result }));
+        Self {
+            connections: results(&CONNECTIONS),
+            publishes: results(&PUBLISHES),
+            confirm_seconds: seconds(),
         }
-        for result in PUBLISHES {
-            drop(counts.publishes.get_or_create(&ResultOf { result }));
-        }
-        counts
     }
 }
 
 impl Counts {
     pub(super) fn connection(&self, result: &'static str) {
-        self.connections.get_or_create(&ResultOf { result }).inc();
+        self.connections.get_or_create(&ResultLabel { result }).inc();
     }
 
     pub(super) fn published(&self, result: &Result<(), PublishError>, took: Duration) {
@@ -71,6 +52,6 @@ impl Counts {
             Err(PublishError::TimedOut) => "timed_out",
             Err(PublishError::TooLarge) => "too_large",
         };
-        self.publishes.get_or_create(&ResultOf { result }).inc();
+        self.publishes.get_or_create(&ResultLabel { result }).inc();
     }
 }

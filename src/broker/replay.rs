@@ -60,6 +60,11 @@ pub fn reason(parked: &Message) -> &str {
     header("x-reason").or_else(|| header(FIRST_DEATH)).unwrap_or_default()
 }
 
+/// A character of a message as people may be shown it: it neither moves a terminal nor ends a line elsewhere.
+pub fn printable(c: char) -> char {
+    if c.is_control() && !"\n\t".contains(c) { '\u{fffd}' } else { c }
+}
+
 /// The names of a parked single event; of anything else none.
 pub fn glance(parked: &Message) -> Glance {
     let essence = envelope::essence(parked.content_type.as_deref());

@@ -8,15 +8,43 @@ use std::future::Future;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio_util::sync::CancellationToken;
 
-use super::{Lost, Message, Outgoing, Walk, replay::replayed, topology::Parked};
+use super::{
+    Lost, Message, Outgoing, Walk,
+    replay::{self, replayed},
+    topology::{PARKED, Parked},
+};
 
 /// Messages without a confirm at once.
 const IN_FLIGHT_MAX: usize = 64;
 
+/// Which parked messages are meant; the parts combine.
+#[derive(Debug, Clone, Default)]
+pub struct Which {
+    /// Only what this worker parked.
+    pub worker: Option<Parked>,
+    /// Only what was parked for one of these reasons; none: for whichever.
+    pub reasons: Vec<String>,
+    /// Only what has this `message-id`.
+    pub id: Option<String>,
+}
+
+impl Which {
+    /// The dead queues that have some.
+    pub fn queues(&self) -> Vec<Parked> {
+        self.worker.map_or_else(|| PARKED.to_vec(), |parked| vec![parked])
+    }
+
+    fn has(&self, message: &Message) -> bool {
+        let reason = replay::reason(message);
+        (self.reasons.is_empty() || self.reasons.iter().any(|wanted| wanted == reason))
+            && self.id.as_ref().is_none_or(|id| message.message_id.as_ref() == Some(id))
+    }
+}
+
 /// Which messages of a walk are meant, who is told of each that is seen, and when to stop.
 pub struct Sweep<'a> {
-    /// Whether a message is meant.
-    pub wanted: &'a (dyn Fn(&Message) -> bool + Send + Sync),
+    /// What is meant.
+    pub which: &'a Which,
     /// Told of each message, meant or not.
     pub seen: &'a (dyn Fn() + Send + Sync),
     /// Ends it with [`Lost::Stopped`].
@@ -39,7 +67,7 @@ impl Sweep<'_> {
     /// Goes through those that are meant; they stay where they are.
     pub async fn look(&self, walk: &mut Walk, mut see: impl FnMut(&Message)) -> Result<(), Lost> {
         while let Some(message) = self.next(walk).await? {
-            if (self.wanted)(&message) {
+            if self.which.has(&message) {
                 see(&message);
             }
         }
@@ -67,7 +95,7 @@ impl Sweep<'_> {
                     Ok(None) => over = Some(Ok(())),
                     Err(error) => over = Some(Err(error.into())),
                     Ok(Some(message)) => {
-                        if (self.wanted)(&message) {
+                        if self.which.has(&message) {
                             in_flight.push(sent(message));
                         }
                     }
@@ -83,7 +111,7 @@ impl Sweep<'_> {
     /// Removes those that are meant for ever, and counts them in `done`.
     pub async fn remove(&self, walk: &mut Walk, done: &mut u64) -> Result<(), Lost> {
         while let Some(message) = self.next(walk).await? {
-            if (self.wanted)(&message) {
+            if self.which.has(&message) {
                 walk.remove(message.tag).await?;
                 *done += 1;
             }

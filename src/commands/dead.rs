@@ -16,9 +16,9 @@ use super::{
 };
 use crate::broker::{
     Broker, HeaderValue, Message, Walk,
-    replay::{self, Glance},
-    sweep::Sweep,
-    topology::{PARKED, Parked},
+    replay::{self, Glance, printable},
+    sweep::{Sweep, Which},
+    topology::Parked,
 };
 
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,7 @@ enum Action {
     /// Lists parked messages, the longest parked first; they stay where they are
     List {
         #[command(flatten)]
-        which: Which,
+        which: Chosen,
         /// As one JSON array
         #[arg(long)]
         json: bool,
@@ -51,7 +51,7 @@ enum Action {
     /// Sends parked messages back to where they belong; what is still bad is parked again, once
     Replay {
         #[command(flatten)]
-        which: Which,
+        which: Chosen,
         /// Only say how many there are
         #[arg(long)]
         dry_run: bool,
@@ -60,7 +60,7 @@ enum Action {
     #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["reason", "id", "all"]))]
     Drop {
         #[command(flatten)]
-        which: Which,
+        which: Chosen,
         /// Whatever the reason
         #[arg(long, conflicts_with_all = ["reason", "id"])]
         all: bool,
@@ -71,8 +71,8 @@ enum Action {
 }
 
 /// Which messages; the options combine.
-#[derive(Debug, Default, clap::Args)]
-struct Which {
+#[derive(Debug, clap::Args)]
+struct Chosen {
     /// Only what this worker parked: daily-records, credits, billing or mail [default: all]
     #[arg(long, value_parser = worker)]
     worker: Option<Parked>,
@@ -88,15 +88,9 @@ fn worker(name: &str) -> Result<Parked, String> {
     Parked::of(name).ok_or_else(|| "must be daily-records, credits, billing or mail".to_owned())
 }
 
-impl Which {
-    fn queues(&self) -> Vec<Parked> {
-        self.worker.map_or_else(|| PARKED.to_vec(), |parked| vec![parked])
-    }
-
-    fn has(&self, message: &Message) -> bool {
-        let reason = replay::reason(message);
-        (self.reason.is_empty() || self.reason.iter().any(|wanted| wanted == reason))
-            && self.id.as_ref().is_none_or(|id| message.message_id.as_ref() == Some(id))
+impl From<Chosen> for Which {
+    fn from(Chosen { worker, reason, id }: Chosen) -> Self {
+        Self { worker, reasons: reason, id }
     }
 }
 
@@ -132,18 +126,18 @@ struct Shown {
 
 pub(super) async fn run(args: Args, tools: &Tools) -> anyhow::Result<ExitCode> {
     match args.action {
-        Action::List { which, json } => list(&which, json, tools).await?,
+        Action::List { which, json } => list(&which.into(), json, tools).await?,
         Action::Show { id, worker, json } => {
             let which = Which { worker, id: Some(id), ..Which::default() };
             return show(&which, json, tools).await;
         }
-        Action::Replay { which, dry_run: false } => replay(&which, tools).await?,
+        Action::Replay { which, dry_run: false } => replay(&which.into(), tools).await?,
         Action::Replay { which, dry_run: true } => {
-            println!("{} messages would be replayed", counted(&which, tools).await?);
+            println!("{} messages would be replayed", counted(&which.into(), tools).await?);
         }
-        Action::Drop { which, dry_run: false, .. } => remove(&which, tools).await?,
+        Action::Drop { which, dry_run: false, .. } => remove(&which.into(), tools).await?,
         Action::Drop { which, dry_run: true, .. } => {
-            println!("{} messages would be dropped", counted(&which, tools).await?);
+            println!("{} messages would be dropped", counted(&which.into(), tools).await?);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -179,8 +173,8 @@ async fn look(
 ) -> anyhow::Result<()> {
     for parked in which.queues() {
         let (mut walk, bar) = begin(&parked, tools).await?;
-        let (wanted, seen) = (|message: &Message| which.has(message), || bar.inc(1));
-        let sweep = Sweep { wanted: &wanted, seen: &seen, shutdown: &tools.shutdown };
+        let seen = || bar.inc(1);
+        let sweep = Sweep { which, seen: &seen, shutdown: &tools.shutdown };
         sweep.look(&mut walk, |message| see(&parked, message)).await?;
         end(walk, &bar, &parked).await?;
     }
@@ -251,7 +245,9 @@ async fn show(which: &Which, json: bool, tools: &Tools) -> anyhow::Result<ExitCo
             println!("{}: {value}", name.escape_debug());
         }
         match (body, body_base64) {
-            (Some(text), _) => println!("\n{}\n", printable(text)),
+            (Some(text), _) => {
+                println!("\n{}\n", text.chars().map(printable).collect::<String>());
+            }
             (None, encoded) => println!("\nbase64: {}\n", encoded.as_deref().unwrap_or_default()),
         }
     }
@@ -260,12 +256,6 @@ async fn show(which: &Which, json: bool, tools: &Tools) -> anyhow::Result<ExitCo
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A text as a terminal may be given it.
-fn printable(text: &str) -> String {
-    let harmless = |c: char| if c.is_control() && !"\n\t".contains(c) { '\u{fffd}' } else { c };
-    text.chars().map(harmless).collect()
 }
 
 fn shown(parked: &Parked, message: &Message) -> Shown {
@@ -287,8 +277,8 @@ async fn replay(which: &Which, tools: &Tools) -> anyhow::Result<()> {
     let mut replayed = 0;
     for parked in which.queues() {
         let (mut walk, bar) = begin(&parked, tools).await?;
-        let (wanted, seen) = (|message: &Message| which.has(message), || bar.inc(1));
-        let sweep = Sweep { wanted: &wanted, seen: &seen, shutdown: &tools.shutdown };
+        let seen = || bar.inc(1);
+        let sweep = Sweep { which, seen: &seen, shutdown: &tools.shutdown };
         let send = async |message| link.publish(message).await;
         let done: anyhow::Result<()> = sweep.replay(&mut walk, &parked, send, &mut replayed).await;
         let ended = end(walk, &bar, &parked).await;
@@ -305,8 +295,8 @@ async fn remove(which: &Which, tools: &Tools) -> anyhow::Result<()> {
     let mut dropped = 0;
     for parked in which.queues() {
         let (mut walk, bar) = begin(&parked, tools).await?;
-        let (wanted, seen) = (|message: &Message| which.has(message), || bar.inc(1));
-        let sweep = Sweep { wanted: &wanted, seen: &seen, shutdown: &tools.shutdown };
+        let seen = || bar.inc(1);
+        let sweep = Sweep { which, seen: &seen, shutdown: &tools.shutdown };
         let done = sweep.remove(&mut walk, &mut dropped).await.map_err(anyhow::Error::from);
         let ended = end(walk, &bar, &parked).await;
         done.and(ended).with_context(|| format!("{dropped} messages were dropped"))?;

@@ -103,14 +103,6 @@ impl Word {
     }
 }
 
-const fn word(status: Status) -> &'static str {
-    match status {
-        Status::Pending => "pending",
-        Status::Done => "done",
-        Status::Cancelled => "cancelled",
-    }
-}
-
 fn parse_title(text: &str) -> Result<String, String> {
     let title = text.trim();
     if (1..=TITLE_MAX_CHARS).contains(&title.chars().count())
@@ -190,8 +182,7 @@ async fn list(
     status: Option<Status>,
     json: bool,
 ) -> anyhow::Result<()> {
-    let (from, before) = (Micros(i64::MIN), Micros(i64::MAX));
-    let mut filter = Filter { user_hash: None, status, from, before, after: 0 };
+    let mut filter = Filter::all(status);
     let mut all: Vec<Payout> = Vec::new();
     loop {
         let page = payouts::page(store, domain.id, &filter, PAGE_ITEMS).await?;
@@ -203,7 +194,7 @@ async fn list(
         for payout in all {
             let Payout { id, user_hash, method_id, account, amount, currency, status, time } =
                 payout;
-            let (date, status) = (time.date_time(domain.zone), word(status));
+            let (date, status) = (time.date_time(domain.zone), status.as_str());
             println!(
                 "{id}\t{date}\t{status}\t{amount} {currency}\t{user_hash}\t{method_id}\t{account}"
             );
@@ -228,7 +219,7 @@ async fn close(store: &Store, id: i64, status: Status, now: Micros) -> anyhow::R
     match payouts::close(store, None, id, status, now).await? {
         Closed::Now => Ok(()),
         Closed::Before(before) => {
-            bail!("the payout {id} is {} already, which is final", word(before))
+            bail!("the payout {id} is {} already, which is final", before.as_str())
         }
         Closed::Missing => bail!("there is no payout {id}"),
     }

@@ -102,23 +102,21 @@ async fn show(
         })
     };
     let mut out = std::io::stdout();
-    let mut before = look().await?;
     if once || !out.is_terminal() {
-        writeln!(out, "{}", lines(&domain.name, &before, None).join("\n"))?;
+        writeln!(out, "{}", lines(&domain.name, &look().await?, None).join("\n"))?;
         return Ok(());
     }
     write!(out, "{ENTER}")?;
-    let mut first = true;
+    let mut before = None;
     let ended = loop {
         let now = match look().await {
             Ok(now) => now,
             Err(error) => break Err(error.into()),
         };
-        let shown = lines(&domain.name, &now, (!first).then_some(&before));
-        let page = shown.join(&format!("{REST_OF_LINE}\n"));
+        let page = lines(&domain.name, &now, before.as_ref()).join(&format!("{REST_OF_LINE}\n"));
         write!(out, "{HOME}{page}{REST_OF_LINE}\n{REST}")?;
         out.flush()?;
-        (before, first) = (now, false);
+        before = Some(now);
         tokio::select! {
             biased;
             () = tools.shutdown.cancelled() => break Ok(()),

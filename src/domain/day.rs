@@ -4,7 +4,7 @@ use chrono::{
     TimeZone as _, Utc,
 };
 use chrono_tz::Tz;
-use uuid::{ClockSequence, Timestamp};
+use uuid::{ClockSequence, Timestamp, Uuid};
 
 use super::ids::Invalid;
 
@@ -82,6 +82,13 @@ impl Micros {
     pub fn timestamp(self, counter: impl ClockSequence<Output = impl Into<u128>>) -> Timestamp {
         let (seconds, micros) = (self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000));
         Timestamp::from_unix(counter, seconds as u64, micros as u32 * 1000)
+    }
+
+    /// When this UUID says that it was made, to the millisecond; `None` where it says nothing.
+    pub fn of_uuid(uuid: &Uuid) -> Option<Self> {
+        let (seconds, nanos) = uuid.get_timestamp()?.to_unix();
+        let millis = i64::try_from(seconds).ok()?.checked_mul(1000)?;
+        millis.checked_add((nanos / 1_000_000).into())?.checked_mul(1000).map(Self)
     }
 
     /// RFC 3339 with microseconds in the zone's offset at that instant (contract 2).

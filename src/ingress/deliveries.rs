@@ -3,10 +3,7 @@
 //!
 //! Also the shapes, which `referral deliveries --json` shares.
 #![expect(unused_qualifications, reason = "written by utoipa's macros")]
-use axum::{
-    Json,
-    extract::{RawQuery, State},
-};
+use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -14,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     App,
     auth::Caller,
-    fields::Fields,
+    fields::InQuery,
     problem::{InPath, Refusal},
 };
 use crate::store::deliveries::{self, Attempt, Delivery, Filter, State as DeliveryState};
@@ -187,9 +184,8 @@ struct Query {
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    RawQuery(query): RawQuery,
+    InQuery(fields): InQuery,
 ) -> Result<Json<Page>, Refusal> {
-    let fields = Fields::of_form(query.as_deref().unwrap_or_default().as_bytes());
     let filter = Filter {
         domain_id: Some(caller.domain.id),
         state: fields.parsed("state", DeliveryState::parse)?,

@@ -1,28 +1,23 @@
 //! Request bodies: JSON objects and forms, read as named fields (contract 5: both are taken, and
 //! numbers come as numbers or as decimal strings).
 //!
-//! Owns the limits on a body's size and time. Every reader names the field it refuses. Numbers are
-//! kept as their text: no float in between.
-use std::{collections::HashMap, time::Duration};
+//! Every reader names the field it refuses. Numbers are kept as their text: no float in between.
+use std::{collections::HashMap, convert::Infallible};
 
 use axum::{
-    body::{Bytes, HttpBody as _, to_bytes},
-    extract::{FromRequest, Request},
-    http::{HeaderMap, StatusCode, header},
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{StatusCode, request::Parts},
 };
-use http_body_util::LengthLimitError;
 use serde_json::value::RawValue;
 
-use super::{App, problem::Refusal};
+use super::{
+    App,
+    body::{self, FORM},
+    problem::Refusal,
+};
 use crate::domain::{
     Code, Email, Micros, Money, UserHash, event::TEXT_MAX_CHARS, ids::Invalid, money,
 };
-
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The media type of forms.
-const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Items of a listing's page where nothing else is said.
 const LIMIT_DEFAULT: i64 = 10;
@@ -46,8 +41,19 @@ impl FromRequest<App> for Fields {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
-        let is_json = is_json(request.headers())?;
-        Self::of_body(is_json, &body(request, app.settings.body_bytes_max).await?)
+        let is_json = body::is_json(request.headers())?;
+        Self::of_body(is_json, &body::read(request, app.settings.body_bytes_max).await?)
+    }
+}
+
+/// The fields of an address's query.
+pub struct InQuery(pub Fields);
+
+impl<S: Send + Sync> FromRequestParts<S> for InQuery {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(Fields::of_form(parts.uri.query().unwrap_or_default().as_bytes())))
     }
 }
 
@@ -58,63 +64,13 @@ impl FromRequest<App> for Form {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
-        if essence(request.headers()).as_deref() != Some(FORM) {
+        if body::essence(request.headers()).as_deref() != Some(FORM) {
             let detail = "the body must be application/x-www-form-urlencoded";
             return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
-        let body = body(request, app.settings.body_bytes_max).await?;
+        let body = body::read(request, app.settings.body_bytes_max).await?;
         Ok(Self(Fields::of_form(&body)))
     }
-}
-
-/// The body of a call that takes JSON alone, of at most so many bytes.
-pub async fn json_body(request: Request, bytes_max: usize) -> Result<Bytes, Refusal> {
-    if is_json(request.headers())? == Some(false) {
-        let detail = "the body must be application/json";
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-    }
-    body(request, bytes_max).await
-}
-
-async fn body(request: Request, bytes_max: usize) -> Result<Bytes, Refusal> {
-    let too_large = || {
-        let detail = format!("the body is over {bytes_max} bytes");
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
-    };
-    let body = request.into_body();
-    // What says that it is too large is not waited for.
-    if body.size_hint().lower() > bytes_max as u64 {
-        return Err(too_large());
-    }
-    let Ok(read) = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, bytes_max)).await else {
-        return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body took too long"));
-    };
-    read.map_err(|error| {
-        if error.into_inner().is::<LengthLimitError>() {
-            return too_large();
-        }
-        Refusal::new(StatusCode::BAD_REQUEST, "the body is broken off, or framed wrongly")
-    })
-}
-
-/// Whether the body says that it is JSON, or a form; `None` where it says nothing.
-fn is_json(headers: &HeaderMap) -> Result<Option<bool>, Refusal> {
-    let Some(essence) = essence(headers) else { return Ok(None) };
-    match essence.as_str() {
-        FORM => Ok(Some(false)),
-        "application/json" => Ok(Some(true)),
-        json if json.starts_with("application/") && json.ends_with("+json") => Ok(Some(true)),
-        _ => Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "the body must be application/json or application/x-www-form-urlencoded",
-        )),
-    }
-}
-
-/// The media type of the body without its parameters; `None` where it says nothing.
-fn essence(headers: &HeaderMap) -> Option<String> {
-    let kind = headers.get(header::CONTENT_TYPE)?.to_str().unwrap_or_default();
-    Some(kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
 impl Fields {
@@ -370,24 +326,5 @@ mod tests {
             let refusal = Fields::of_json(body.as_bytes()).unwrap_err();
             assert_eq!(refusal.status, StatusCode::BAD_REQUEST, "{body}");
         }
-    }
-
-    #[test]
-    fn only_a_form_is_a_form() {
-        let of_kind = |kind: &'static str| {
-            let kind = (header::CONTENT_TYPE, axum::http::HeaderValue::from_static(kind));
-            essence(&HeaderMap::from_iter([kind])).as_deref() == Some(FORM)
-        };
-        for (kind, expected) in [
-            ("application/x-www-form-urlencoded", true),
-            ("Application/X-WWW-Form-URLencoded; charset=utf-8", true),
-            ("application/json", false),
-            ("multipart/form-data; boundary=x", false),
-            ("text/plain", false),
-            ("", false),
-        ] {
-            assert_eq!(of_kind(kind), expected, "{kind}");
-        }
-        assert_eq!(essence(&HeaderMap::new()), None);
     }
 }

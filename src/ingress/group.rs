@@ -19,7 +19,8 @@ use crate::{
         compose::{self, Draft},
     },
     domain::EventType,
-    metrics::{Metrics, ResultLabel},
+    metrics::Metrics,
+    series::ResultLabel,
 };
 
 /// Groups of one lane in flight; further events wait, and their callers' deadline runs.

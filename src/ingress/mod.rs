@@ -4,7 +4,7 @@
 //! writes only its own tables: tokens, codes, programmes, rates, payouts, sites, sessions.
 //!
 //! Reading order: [`serve`] (connections), this file (the routes), [`auth`] and [`throttle`] (who
-//! may), [`fields`] (what came), [`group`] (what is published), [`clicks`] and [`spool`] (how clicks
+//! may), `body` and [`fields`] (what came), [`group`] (what is published), [`clicks`] and [`spool`] (how clicks
 //! are kept), [`visit`] (what makes them), [`rcp`], [`umi`], [`aura`] and [`getup`] (the dialects),
 //! [`adminzone`] (the client's pages), [`dashboard`] (the administrators'), [`pages`] (what people see),
 //! [`events`] and [`deliveries`] (what became of things), [`problem`] (refusals), `observe` (what is counted),
@@ -12,6 +12,7 @@
 pub mod adminzone;
 pub mod aura;
 pub mod auth;
+mod body;
 pub mod clicks;
 pub mod client;
 mod codes;

@@ -88,16 +88,10 @@ pub async fn queues(
 /// Shows how long the oldest click waits, for as long as it is polled.
 pub async fn spool(spool: &Spool, clock: &Clock, metrics: &Metrics) -> std::convert::Infallible {
     loop {
-        let oldest = spool.oldest().await.and_then(|id| made_at(&id));
+        let oldest = spool.oldest().await.and_then(|id| Uuid::try_parse(&id).ok());
+        let oldest = oldest.and_then(|id| Micros::of_uuid(&id));
         let waited = oldest.map_or(0, |made| clock.now().0.saturating_sub(made.0).max(0));
         metrics.spool_oldest_seconds.set(waited as f64 / 1e6);
         tokio::time::sleep(EVERY).await;
     }
-}
-
-/// When an event of the ingress was made, as its id says.
-fn made_at(id: &str) -> Option<Micros> {
-    let (seconds, nanos) = Uuid::try_parse(id).ok()?.get_timestamp()?.to_unix();
-    let millis = i64::try_from(seconds).ok()?.checked_mul(1000)? + i64::from(nanos / 1_000_000);
-    millis.checked_mul(1000).map(Micros)
 }

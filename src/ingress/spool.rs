@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     broker::{Publisher, compose::Draft},
-    metrics::{Metrics, ResultLabel},
+    metrics::Metrics,
+    series::ResultLabel,
     store::{
         StoreError,
         spool::{Held, ROW_BYTES, SpoolFile, Spooled},

@@ -82,10 +82,8 @@ impl Visit {
 /// counts once, like any visit.
 fn counted(id: &str, now: Micros) -> Option<String> {
     let made = Uuid::try_parse(id).ok().filter(|uuid| uuid.get_version_num() == 7)?;
-    let (seconds, nanos) = made.get_timestamp()?.to_unix();
-    let made_ms = seconds.saturating_mul(1000) + u64::from(nanos / 1_000_000);
-    let now_ms = u64::try_from(now.0 / 1000).ok()?;
-    (now_ms.abs_diff(made_ms) <= COUNTED_FOR_MS).then(|| made.to_string())
+    let made_ms = Micros::of_uuid(&made)?.0 / 1000;
+    ((now.0 / 1000).abs_diff(made_ms) <= COUNTED_FOR_MS).then(|| made.to_string())
 }
 
 /// A `HEAD` or a prefetch is no visit.

@@ -8,13 +8,6 @@ pub struct Outcome {
     pub outcome: &'static str,
 }
 
-/// Attempts or requests by their result.
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct ResultLabel {
-    /// A short stable word.
-    pub result: &'static str,
-}
-
 /// Why something was parked.
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct ReasonLabel {

@@ -13,11 +13,12 @@ use prometheus_client::{
 };
 
 pub use in_hand::{Held, InHand};
-pub use labels::{Call, OutboxState, Outcome, Part, QueueLabel, ReasonLabel, ResultLabel, Route};
+pub use labels::{Call, OutboxState, Outcome, Part, QueueLabel, ReasonLabel, Route};
 
 use crate::{
     broker::{Counts, Depth},
     domain::{Micros, Reason},
+    series::ResultLabel,
     store::counts::Errors,
 };
 

@@ -10,21 +10,17 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{InHand, Metrics, OutboxState, Outcome, ReasonLabel, ResultLabel, labels::Build};
-use crate::{broker::Counts, domain::Reason, store::counts::Errors};
-
-/// From a millisecond to 20 s.
-fn seconds() -> Histogram {
-    Histogram::new(exponential_buckets(0.001, 3.0, 10))
-}
+use super::{InHand, Metrics, OutboxState, Outcome, ReasonLabel, labels::Build};
+use crate::{
+    broker::Counts,
+    domain::Reason,
+    series::{ResultLabel, at_nought, seconds},
+    store::counts::Errors,
+};
 
 /// All at nought.
 fn results(all: &[&'static str]) -> Family<ResultLabel, Counter> {
-    let family: Family<ResultLabel, Counter> = Family::default();
-    for result in all {
-        drop(family.get_or_create(&ResultLabel { result }));
-    }
-    family
+    at_nought(all.iter().map(|result| ResultLabel { result }))
 }
 
 impl Metrics {
@@ -40,8 +36,10 @@ impl Metrics {
             broker: Counts::default(),
             database_errors: Errors::default(),
             in_hand: InHand::default(),
-            events: Family::default(),
-            parked: Family::default(),
+            events: at_nought(
+                ["applied", "duplicate", "parked", "left"].map(|outcome| Outcome { outcome }),
+            ),
+            parked: at_nought(Reason::ALL.map(|reason| ReasonLabel { reason: reason.as_str() })),
             batch_events: Histogram::new(exponential_buckets(1.0, 4.0, 8)),
             transaction_seconds: seconds(),
             // From 10 ms to a week.
@@ -60,7 +58,7 @@ impl Metrics {
             spool_bytes: Gauge::default(),
             spool_oldest_seconds: Gauge::default(),
             site_events: Gauge::default(),
-            outbox_items: Family::default(),
+            outbox_items: at_nought(["pending", "dead"].map(|state| OutboxState { state })),
             outbox_due_seconds: Gauge::default(),
             outbox_oldest_seconds: Gauge::default(),
             outbox_in_hand: Gauge::default(),
@@ -106,17 +104,11 @@ impl Metrics {
     }
 
     fn register_parking(&self, registry: &mut Registry) {
-        for reason in Reason::ALL {
-            drop(self.parked.get_or_create(&ReasonLabel { reason: reason.as_str() }));
-        }
         registry.register("parked", "Parked by reason", self.parked.clone());
         registry.register("reconnects", "Sessions begun anew", self.reconnects.clone());
     }
 
     fn register_events(&self, registry: &mut Registry) {
-        for outcome in ["applied", "duplicate", "parked", "left"] {
-            drop(self.events.get_or_create(&Outcome { outcome }));
-        }
         registry.register("events", "Events by outcome", self.events.clone());
         registry.register("batch_events", "Events per transaction", self.batch_events.clone());
         let transactions = self.transaction_seconds.clone();
@@ -130,9 +122,6 @@ impl Metrics {
     }
 
     fn register_outbox(&self, registry: &mut Registry) {
-        for state in ["pending", "dead"] {
-            drop(self.outbox_items.get_or_create(&OutboxState { state }));
-        }
         registry.register("outbox_items", "Rows of the outbox by state", self.outbox_items.clone());
         let due = self.outbox_due_seconds.clone();
         registry.register("outbox_due_seconds", "How long the longest due row has been", due);

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     lifecycle::Context,
-    metrics::ResultLabel,
+    series::ResultLabel,
     store::{Store, StoreError},
 };
 

@@ -5,6 +5,7 @@ use prometheus_client::{
 };
 
 use super::StoreError;
+use crate::series::at_nought;
 
 /// One kind of error.
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -22,12 +23,7 @@ pub struct Errors(pub Family<ErrorKind, Counter>);
 
 impl Default for Errors {
     fn default() -> Self {
-        let errors = Self(Family::default());
-        // From the start, so that a first error is seen as a change.
-        for kind in KINDS {
-            drop(errors.0.get_or_create(&ErrorKind { kind }));
-        }
-        errors
+        Self(at_nought(KINDS.map(|kind| ErrorKind { kind })))
     }
 }
 

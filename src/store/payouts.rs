@@ -7,7 +7,7 @@
 use sea_orm::ConnectionTrait;
 
 use super::{Param, Row, Store, StoreError, Tx, connection::Statements};
-use crate::domain::{Micros, Money};
+use crate::domain::{Micros, Money, ids::Invalid};
 
 /// A way of being paid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,8 +78,26 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Done, Self::Cancelled];
+
+    /// In a word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// That of this word.
+    pub fn parse(word: &str) -> Result<Self, Invalid> {
+        let found = Self::ALL.into_iter().find(|status| status.as_str() == word);
+        found.ok_or(Invalid("must be pending, done or cancelled"))
+    }
+
     fn of(number: i64) -> Result<Self, StoreError> {
-        [Self::Pending, Self::Done, Self::Cancelled]
+        Self::ALL
             .into_iter()
             .find(|status| *status as i64 == number)
             .ok_or_else(|| StoreError::Broken(format!("payout.status {number} is none")))
@@ -238,6 +256,14 @@ pub struct Filter<'a> {
     pub before: Micros,
     /// Only those with a greater id.
     pub after: i64,
+}
+
+impl Filter<'_> {
+    /// All of which this became; where it does not matter, all.
+    pub const fn all(status: Option<Status>) -> Self {
+        let (from, before) = (Micros(i64::MIN), Micros(i64::MAX));
+        Self { user_hash: None, status, from, before, after: 0 }
+    }
 }
 
 /// The first of a domain's payouts, oldest first.

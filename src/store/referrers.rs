@@ -58,28 +58,31 @@ pub struct Referrer {
     pub last: Option<String>,
 }
 
-/// Which codes: those that have this text, or whose referrer's address has it; empty: all.
-fn condition(domain_id: i64, search: &str) -> (String, Vec<Param<'_>>) {
-    let mut params = vec![Param::from(domain_id); 4];
-    let mut text = "SELECT k.code AS code, k.email AS email, k.email_key AS email_key, \
-        k.user_hash AS user_hash, k.program_id AS program_id, \
-        {as int COALESCE(c.clicks, 0)} AS clicks, {as int COALESCE(s.signups, 0)} AS signups, \
-        COALESCE(c.last_day, '') AS last_day FROM ( \
-        SELECT code, email, email_key, NULL AS user_hash, program_id FROM code \
-        WHERE domain_id = {?} UNION ALL \
-        SELECT a.code, a.email, a.email_key, a.user_hash, NULL AS program_id FROM account a \
-        WHERE a.domain_id = {?} AND EXISTS (SELECT 1 FROM daily_record r \
-        WHERE r.domain_id = a.domain_id AND r.code = a.code)) k \
-        LEFT JOIN (SELECT code, SUM(clicks) AS clicks, MAX(day) AS last_day FROM daily_record \
-        WHERE domain_id = {?} GROUP BY code) c ON c.code = k.code \
-        LEFT JOIN (SELECT code, COUNT(*) AS signups FROM daily_signup \
-        WHERE domain_id = {?} GROUP BY code) s ON s.code = k.code"
-        .to_owned();
-    if !search.is_empty() {
-        text.push_str(" WHERE (k.code = {?} OR k.email_key LIKE {?} ESCAPE '!')");
-        params.extend([search.into(), pattern(search).into()]);
+/// The codes of a domain, registered ones and users' own that something came by.
+const CODES: &str = "(SELECT code, email, email_key, NULL AS user_hash, program_id FROM code \
+    WHERE domain_id = {?} UNION ALL \
+    SELECT a.code, a.email, a.email_key, a.user_hash, NULL AS program_id FROM account a \
+    WHERE a.domain_id = {?} AND EXISTS (SELECT 1 FROM daily_record r \
+    WHERE r.domain_id = a.domain_id AND r.code = a.code)) k";
+
+/// What came by each.
+const SUMS: &str = "LEFT JOIN (SELECT code, SUM(clicks) AS clicks, MAX(day) AS last_day \
+    FROM daily_record WHERE domain_id = {?} GROUP BY code) c ON c.code = k.code \
+    LEFT JOIN (SELECT code, COUNT(*) AS signups FROM daily_signup \
+    WHERE domain_id = {?} GROUP BY code) s ON s.code = k.code";
+
+const COLUMNS: &str = "SELECT k.code AS code, k.email AS email, k.email_key AS email_key, \
+    k.user_hash AS user_hash, k.program_id AS program_id, \
+    {as int COALESCE(c.clicks, 0)} AS clicks, {as int COALESCE(s.signups, 0)} AS signups, \
+    COALESCE(c.last_day, '') AS last_day";
+
+/// Those that have this text, or whose referrer's address has it; empty: all.
+fn condition(search: &str) -> (&'static str, Vec<Param<'_>>) {
+    if search.is_empty() {
+        return ("1 = 1", Vec::new());
     }
-    (text, params)
+    let params = vec![search.into(), pattern(search).into()];
+    ("(k.code = {?} OR k.email_key LIKE {?} ESCAPE '!')", params)
 }
 
 /// What has this text, in any case of letters, as addresses are kept.
@@ -103,11 +106,16 @@ pub async fn codes(
     limit: i64,
     offset: i64,
 ) -> Result<(Vec<Referrer>, i64), StoreError> {
-    let (text, params) = condition(domain_id, search);
-    let count = format!("SELECT COUNT(*) AS total FROM ({text}) t");
-    let total = store.one(&count, params.clone()).await?.map_or(Ok(0), |row| row.int("total"))?;
-    let list = format!("{text} ORDER BY {} LIMIT {{?}} OFFSET {{?}}", sort.order());
-    let params = params.into_iter().chain([limit.into(), offset.into()]).collect();
+    let (condition, wanted) = condition(search);
+    let count = format!("SELECT COUNT(*) AS total FROM {CODES} WHERE {condition}");
+    let whose = |times: usize| vec![Param::from(domain_id); times].into_iter();
+    let params = whose(2).chain(wanted.clone()).collect();
+    let total = store.one(&count, params).await?.map_or(Ok(0), |row| row.int("total"))?;
+    let order = sort.order();
+    let list = format!(
+        "{COLUMNS} FROM {CODES} {SUMS} WHERE {condition} ORDER BY {order} LIMIT {{?}} OFFSET {{?}}"
+    );
+    let params = whose(4).chain(wanted).chain([limit.into(), offset.into()]).collect();
     let rows = store.all(&list, None, params).await?;
     Ok((rows.iter().map(referrer).collect::<Result<_, _>>()?, total))
 }
@@ -130,9 +138,10 @@ pub async fn code(
     domain_id: i64,
     code: &str,
 ) -> Result<Option<Referrer>, StoreError> {
-    let (text, mut params) = condition(domain_id, "");
-    let one = format!("{text} WHERE k.code = {{?}} ORDER BY k.user_hash DESC");
-    params.push(code.into());
+    let one =
+        format!("{COLUMNS} FROM {CODES} {SUMS} WHERE k.code = {{?}} ORDER BY k.user_hash DESC");
+    let whose = vec![Param::from(domain_id); 4].into_iter();
+    let params = whose.chain([code.into()]).collect();
     store.one(&one, params).await?.as_ref().map(referrer).transpose()
 }
 

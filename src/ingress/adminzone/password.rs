@@ -3,7 +3,7 @@
 //! A link is good while the site's password is the one it was made for. Setting one is a single
 //! conditional update, so each link works once, and all sessions of the password before are over.
 use axum::{
-    extract::{RawQuery, State},
+    extract::State,
     http::{StatusCode, header},
     response::Response,
 };
@@ -16,7 +16,7 @@ use crate::{
     domain::Host,
     ingress::{
         App, auth,
-        fields::Fields,
+        fields::InQuery,
         openapi::both,
         own::Posted,
         pages::{
@@ -53,9 +53,8 @@ pub fn routes() -> OpenApiRouter<App> {
 async fn show(
     State(app): State<App>,
     visitor: Visitor,
-    RawQuery(query): RawQuery,
+    InQuery(query): InQuery,
 ) -> Result<Response, Refusal> {
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
     let token = query.text_if_one("token");
     Ok(match linked(&app, &visitor, &token).await? {
         Some(site) => form(StatusCode::OK, &site, &token, None),

@@ -12,7 +12,7 @@ mod payouts;
 
 use axum::{
     Json,
-    extract::{RawQuery, State},
+    extract::State,
     http::{Method, header},
     response::{IntoResponse, Response},
 };
@@ -23,7 +23,13 @@ pub use self::answer::ById;
 use self::answer::{Answer, Data, Failure};
 use crate::{
     credentials,
-    ingress::{App, auth, client::Client, fields::Fields, problem::Refusal, throttle::Key},
+    ingress::{
+        App, auth,
+        client::Client,
+        fields::{Fields, InQuery},
+        problem::Refusal,
+        throttle::Key,
+    },
     store::partners::{self, Partner},
 };
 
@@ -79,9 +85,8 @@ async fn call(
     State(app): State<App>,
     client: Client,
     method: Method,
-    RawQuery(query): RawQuery,
+    InQuery(fields): InQuery,
 ) -> Result<Response, Refusal> {
-    let fields = Fields::of_form(query.unwrap_or_default().as_bytes());
     let answer = match answer(&app, &client, &method, &fields).await {
         Ok(data) => Answer::success(data),
         Err(failure) => Answer::failure(failure)?,

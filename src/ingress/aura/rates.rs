@@ -15,7 +15,7 @@ use crate::{
         Rates,
         rate::{Bad, NoRates},
     },
-    ingress::{App, auth::Caller, fields, problem::Refusal},
+    ingress::{App, auth::Caller, body, problem::Refusal},
     store::rates,
 };
 
@@ -91,7 +91,7 @@ async fn replace(
     caller: Caller,
     request: Request,
 ) -> Result<StatusCode, Refusal> {
-    let body = fields::json_body(request, app.settings.rates_body_bytes_max).await?;
+    let body = body::json(request, app.settings.rates_body_bytes_max).await?;
     let given = Rates::of_json(&body).map_err(refusal)?;
     rates::replace(&app.store, caller.domain.id, &given, app.clock.now()).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -23,7 +23,11 @@ struct Asset {
 }
 
 const ASSETS: [Asset; 5] = [
-    Asset { name: "style.css", kind: CSS, text: include_str!("assets/style.css") },
+    Asset {
+        name: "style.css",
+        kind: CSS,
+        text: concat!(include_str!("../pages/palette.css"), include_str!("assets/style.css")),
+    },
     Asset { name: "dashboard.js", kind: JS, text: include_str!("assets/dashboard.js") },
     Asset { name: "uPlot.css", kind: CSS, text: include_str!("assets/uplot/uPlot.min.css") },
     Asset { name: "uPlot.js", kind: JS, text: include_str!("assets/uplot/uPlot.iife.min.js") },

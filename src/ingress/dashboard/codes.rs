@@ -1,10 +1,6 @@
 //! Codes and their referrers: what came by them, by day and by whom.
 use askama::Template;
-use axum::{
-    extract::{RawQuery, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 
 use super::{
     frame::{Frame, Part, page},
@@ -15,7 +11,7 @@ use crate::{
     domain::{Code, ids::Invalid},
     ingress::{
         App,
-        fields::Fields,
+        fields::{Fields, InQuery},
         problem::{InPath, Refusal},
     },
     store::{
@@ -66,9 +62,8 @@ struct Codes<'a> {
 pub async fn list(
     State(app): State<App>,
     admin: Admin,
-    RawQuery(query): RawQuery,
+    InQuery(query): InQuery,
 ) -> Result<Response, Refusal> {
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
     let asked = Asked::read(&query)?;
     let pager = Pager::read(&query, LIST, &asked.kept())?;
     let Asked { search, sort, sort_name } = &asked;
@@ -101,9 +96,8 @@ pub async fn list(
 pub async fn export(
     State(app): State<App>,
     admin: Admin,
-    RawQuery(query): RawQuery,
+    InQuery(query): InQuery,
 ) -> Result<Response, Refusal> {
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
     let Asked { search, sort, .. } = Asked::read(&query)?;
     let most = table::rows_read(&app);
     let (rows, _) = referrers::codes(&app.store, admin.domain.id, &search, sort, most, 0).await?;
@@ -139,9 +133,8 @@ pub async fn show(
     State(app): State<App>,
     admin: Admin,
     InPath(code): InPath,
-    RawQuery(query): RawQuery,
+    InQuery(query): InQuery,
 ) -> Result<Response, Refusal> {
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
     let (code, found) = find(&app, &admin, &code).await?;
     let pager = Pager::read(&query, &format!("{LIST}/{code}"), &[])?;
     let filter = Filter { code: Some(code.clone()), ..Filter::default() };
@@ -167,9 +160,8 @@ pub async fn show(
 pub async fn export_records(
     State(app): State<App>,
     admin: Admin,
-    RawQuery(query): RawQuery,
+    InQuery(query): InQuery,
 ) -> Result<Response, Refusal> {
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
     let filter = Filter { code: query.code("code")?, ..Filter::default() };
     let most = table::rows_read(&app);
     let (rows, _) = records::page(&app.store, admin.domain.id, &filter, most, 0).await?;

@@ -1,11 +1,7 @@
 //! Parked messages of all domains, for operators: why, and what they say; back to where they belong, or
 //! away for ever.
 use askama::Template;
-use axum::{
-    extract::{RawQuery, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -17,50 +13,44 @@ use crate::{
     broker::{
         HeaderValue, Lost, Message, PublishError, Walk,
         replay::{self, Glance},
-        sweep::Sweep,
+        sweep::{Sweep, Which},
         topology::{PARKED, Parked},
     },
-    ingress::{App, fields::Fields, own::Posted, pages::to, problem::Refusal},
+    domain::ids::Invalid,
+    ingress::{
+        App,
+        fields::{Fields, InQuery},
+        own::Posted,
+        pages::to,
+        problem::Refusal,
+    },
 };
 
 const LIST: &str = "/dashboard/dead";
 /// How much of a body is shown, in characters.
 const BODY_CHARS: usize = 4096;
 
-/// Which messages; they combine.
+/// What a list is asked with.
 struct Asked {
-    worker: Option<Parked>,
+    which: Which,
+    worker: &'static str,
     reason: String,
-    id: String,
 }
 
 impl Asked {
     fn read(fields: &Fields) -> Result<Self, Refusal> {
-        let worker = match fields.text("worker")? {
-            None => None,
-            Some(name) => Some(Parked::of(&name).ok_or_else(|| {
-                Refusal::field("worker", "must be daily-records, credits, billing or mail")
-            })?),
-        };
-        let text = |name| Ok::<_, Refusal>(fields.text(name)?.unwrap_or_default());
-        Ok(Self { worker, reason: text("reason")?, id: text("id")? })
-    }
-
-    fn queues(&self) -> Vec<Parked> {
-        self.worker.map_or_else(|| PARKED.to_vec(), |parked| vec![parked])
-    }
-
-    fn worker_name(&self) -> &'static str {
-        self.worker.map_or("", |parked| parked.worker)
-    }
-
-    fn has(&self, message: &Message) -> bool {
-        (self.reason.is_empty() || replay::reason(message) == self.reason)
-            && (self.id.is_empty() || message.message_id.as_deref() == Some(&self.id))
+        let worker = fields.parsed("worker", |name| {
+            let found = Parked::of(name);
+            found.ok_or(Invalid("must be daily-records, credits, billing or mail"))
+        })?;
+        let (reason, id) = (fields.text("reason")?, fields.text("id")?);
+        let which = Which { worker, reasons: reason.iter().cloned().collect(), id };
+        let worker = worker.map_or("", |parked| parked.worker);
+        Ok(Self { which, worker, reason: reason.unwrap_or_default() })
     }
 
     fn kept(&self) -> [(&str, &str); 2] {
-        [("worker", self.worker_name()), ("reason", self.reason.as_str())]
+        [("worker", self.worker), ("reason", self.reason.as_str())]
     }
 }
 
@@ -89,8 +79,7 @@ fn shown(parked: &Parked, message: &Message) -> Shown {
         HeaderValue::Other(kind) => format!("({kind})"),
     };
     let text = String::from_utf8_lossy(&message.body);
-    let harmless = |c: char| if c.is_control() && !"\n\t".contains(c) { '\u{fffd}' } else { c };
-    let mut body: String = text.chars().take(BODY_CHARS + 1).map(harmless).collect();
+    let mut body: String = text.chars().take(BODY_CHARS + 1).map(replay::printable).collect();
     let is_cut = body.chars().count() > BODY_CHARS;
     if is_cut {
         body.pop();
@@ -136,9 +125,9 @@ struct Found {
 
 async fn find(app: &App, asked: &Asked, most: u16) -> Result<Found, Refusal> {
     let mut found = Found { rows: Vec::new(), there: 0, missing: 0 };
-    let (wanted, stop) = (|message: &Message| asked.has(message), CancellationToken::new());
-    let sweep = Sweep { wanted: &wanted, seen: &|| (), shutdown: &stop };
-    for parked in asked.queues() {
+    let never = CancellationToken::new();
+    let sweep = sweep(asked, &never);
+    for parked in asked.which.queues() {
         let mut walk = walk(app, &parked, Some(most)).await?;
         let looked =
             sweep.look(&mut walk, |message| found.rows.push(shown(&parked, message))).await;
@@ -148,6 +137,10 @@ async fn find(app: &App, asked: &Asked, most: u16) -> Result<Found, Refusal> {
         looked.and(closed)?;
     }
     Ok(found)
+}
+
+fn sweep<'a>(asked: &'a Asked, shutdown: &'a CancellationToken) -> Sweep<'a> {
+    Sweep { which: &asked.which, seen: &|| (), shutdown }
 }
 
 /// Begins a walk; a broker that is away is a refusal here, not something to wait for.
@@ -173,17 +166,16 @@ impl From<Lost> for Refusal {
 pub async fn list(
     State(app): State<App>,
     admin: Admin,
-    RawQuery(query): RawQuery,
+    InQuery(query): InQuery,
 ) -> Result<Response, Refusal> {
     admin.must_operate()?;
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
     let asked = Asked::read(&query)?;
     let most = app.settings.dashboard.dead_max;
     let Found { rows, there, missing } = find(&app, &asked, most).await?;
     let names = std::iter::once("").chain(PARKED.map(|parked| parked.worker));
     let workers = names.map(|name| {
         let there = address(LIST, &[("worker", name), ("reason", asked.reason.as_str())]);
-        (there, if name.is_empty() { "All" } else { name }, name == asked.worker_name())
+        (there, if name.is_empty() { "All" } else { name }, name == asked.worker)
     });
     let dead = Dead {
         frame: Frame::new(&admin, Part::Dead, "Dead letters").told(&query),
@@ -202,10 +194,9 @@ pub async fn list(
 pub async fn export(
     State(app): State<App>,
     admin: Admin,
-    RawQuery(query): RawQuery,
+    InQuery(query): InQuery,
 ) -> Result<Response, Refusal> {
     admin.must_operate()?;
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
     let asked = Asked::read(&query)?;
     let rows = find(&app, &asked, app.settings.dashboard.dead_max).await?.rows;
     let head = [
@@ -243,10 +234,10 @@ pub async fn replay(
 ) -> Result<Response, Refusal> {
     admin.must_operate()?;
     let asked = Asked::read(&fields)?;
-    let (wanted, stop) = (|message: &Message| asked.has(message), CancellationToken::new());
-    let sweep = Sweep { wanted: &wanted, seen: &|| (), shutdown: &stop };
+    let never = CancellationToken::new();
+    let sweep = sweep(&asked, &never);
     let mut replayed = 0;
-    for parked in asked.queues() {
+    for parked in asked.which.queues() {
         let mut walk = walk(&app, &parked, None).await?;
         let send = |message| {
             let publisher = app.publisher.clone();
@@ -284,13 +275,13 @@ pub async fn remove(
 ) -> Result<Response, Refusal> {
     admin.must_operate()?;
     let asked = Asked::read(&fields)?;
-    if asked.reason.is_empty() && asked.id.is_empty() && fields.text_if_one("all") != "yes" {
+    if asked.reason.is_empty() && asked.which.id.is_none() && fields.text_if_one("all") != "yes" {
         return Err(Refusal::field("reason", "or id, or all=yes, is required"));
     }
-    let (wanted, stop) = (|message: &Message| asked.has(message), CancellationToken::new());
-    let sweep = Sweep { wanted: &wanted, seen: &|| (), shutdown: &stop };
+    let never = CancellationToken::new();
+    let sweep = sweep(&asked, &never);
     let mut removed = 0;
-    for parked in asked.queues() {
+    for parked in asked.which.queues() {
         let mut walk = walk(&app, &parked, None).await?;
         let done = sweep.remove(&mut walk, &mut removed).await;
         let closed = walk.close().await;
@@ -302,5 +293,5 @@ pub async fn remove(
 
 fn told(asked: &Asked, word: &str, number: u64) -> String {
     let number = number.to_string();
-    address(LIST, &[("worker", asked.worker_name()), ("told", word), ("n", &number)])
+    address(LIST, &[("worker", asked.worker), ("told", word), ("n", &number)])
 }

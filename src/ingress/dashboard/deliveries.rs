@@ -1,10 +1,6 @@
 //! Deliveries to billing: where they are, what was tried, and once more.
 use askama::Template;
-use axum::{
-    extract::{RawQuery, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 
 use super::{
     frame::{Frame, Part, page},
@@ -14,7 +10,7 @@ use super::{
 use crate::{
     ingress::{
         App,
-        fields::Fields,
+        fields::{Fields, InQuery},
         own::{Own, Posted},
         pages::to,
         problem::{InPath, Refusal},
@@ -78,9 +74,8 @@ struct Deliveries<'a> {
 pub async fn list(
     State(app): State<App>,
     admin: Admin,
-    RawQuery(query): RawQuery,
+    InQuery(query): InQuery,
 ) -> Result<Response, Refusal> {
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
     let asked = Asked::read(&admin, &query)?;
     let pager = Pager::read(&query, LIST, &asked.kept())?;
     let (rows, total) =
@@ -99,9 +94,8 @@ pub async fn list(
 pub async fn export(
     State(app): State<App>,
     admin: Admin,
-    RawQuery(query): RawQuery,
+    InQuery(query): InQuery,
 ) -> Result<Response, Refusal> {
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
     let asked = Asked::read(&admin, &query)?;
     let (rows, _) = deliveries::page(&app.store, &asked.filter, table::rows_read(&app), 0).await?;
     let head = [
@@ -148,9 +142,8 @@ pub async fn show(
     State(app): State<App>,
     admin: Admin,
     InPath(id): InPath,
-    RawQuery(query): RawQuery,
+    InQuery(query): InQuery,
 ) -> Result<Response, Refusal> {
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
     let found = find(&app, &admin, &id).await?;
     let shown = DeliveryPage {
         frame: Frame::new(&admin, Part::Deliveries, "A delivery").told(&query),
@@ -189,9 +182,8 @@ pub async fn retry_all(
     let (ids, now) = (deliveries::ids(&app.store, &asked.filter).await?, app.clock.now());
     let spacing_us = 1_000_000 / RETRIES_A_SECOND;
     let retried = deliveries::retry(&app.store, &ids, now, now, spacing_us).await?;
-    let there = address(LIST, &[("user_hash", asked.user_hash.as_str())]);
-    let sign = if there.contains('?') { '&' } else { '?' };
-    Ok(to(&format!("{there}{sign}told=retried&n={retried}")))
+    let (user, retried) = (asked.user_hash.as_str(), retried.to_string());
+    Ok(to(&address(LIST, &[("user_hash", user), ("told", "retried"), ("n", &retried)])))
 }
 
 async fn find(app: &App, admin: &Admin, id: &str) -> Result<Delivery, Refusal> {

@@ -1,6 +1,6 @@
 //! In and out: the login form, what it sends, and the way out.
 use axum::{
-    extract::{RawQuery, State},
+    extract::State,
     http::{StatusCode, header},
     response::Response,
 };
@@ -12,7 +12,7 @@ use super::{
 use crate::ingress::{
     App, auth,
     client::Client,
-    fields::Fields,
+    fields::InQuery,
     own::{Own, Posted},
     pages::{
         self, to, with,
@@ -22,8 +22,7 @@ use crate::ingress::{
 };
 
 /// The form.
-pub async fn show(RawQuery(query): RawQuery) -> Response {
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
+pub async fn show(InQuery(query): InQuery) -> Response {
     let typed = Typed { next: query.text_if_one("next"), ..Typed::default() };
     form(StatusCode::OK, &typed, None)
 }

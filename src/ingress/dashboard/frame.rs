@@ -1,12 +1,12 @@
 //! What all pages have in common: the frame around them, and the headers they leave with.
 use askama::Template;
 use axum::{
-    http::{StatusCode, header},
-    response::{Html, IntoResponse as _, Response},
+    http::{HeaderValue, StatusCode},
+    response::Response,
 };
 
 use super::session::Admin;
-use crate::ingress::fields::Fields;
+use crate::ingress::{fields::Fields, pages};
 
 /// Everything from this host, nothing written into the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -84,18 +84,5 @@ impl<'a> Frame<'a> {
 
 /// A page as an answer; nobody keeps it.
 pub fn page(status: StatusCode, page: &impl Template) -> Response {
-    let html = match page.render() {
-        Ok(html) => html,
-        Err(error) => {
-            tracing::error!(%error, "a page cannot be written");
-            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-        }
-    };
-    let guard = [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ];
-    (status, guard, Html(html)).into_response()
+    pages::answer(status, page, HeaderValue::from_static(POLICY))
 }

@@ -103,7 +103,7 @@ pub async fn now(app: &App, admin: &Admin) -> Result<Now, StoreError> {
         clicks: of_today(|day| day.clicks),
         signups: of_today(|day| day.signups),
         credits: of_today(|day| day.credits),
-        granted: today.map(granted).unwrap_or_default(),
+        granted: today.map(|day| granted(day, |sum| grouped(&sum.to_string()))).unwrap_or_default(),
         payments: of_today(|day| day.payments),
         pending: count(deliveries.pending),
         oldest: deliveries.oldest.map(|at| age(now.0 - at.0)).unwrap_or_default(),

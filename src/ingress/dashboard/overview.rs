@@ -1,10 +1,6 @@
 //! The first page: the figures of the last days and as they stand now.
 use askama::Template;
-use axum::{
-    extract::{RawQuery, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 
 use super::{
     frame::{Frame, Part, page},
@@ -13,8 +9,13 @@ use super::{
     table,
 };
 use crate::{
-    domain::{Day, Micros},
-    ingress::{App, fields::Fields, pages::grouped, problem::Refusal},
+    domain::{Day, Micros, Money},
+    ingress::{
+        App,
+        fields::{Fields, InQuery},
+        pages::grouped,
+        problem::Refusal,
+    },
     store::{
         overview::{self, DayFigures},
         reference::Domain,
@@ -32,36 +33,18 @@ struct Overview<'a> {
     frame: Frame<'a>,
     now: Now,
     asked: i64,
-    days: Vec<ShownDay>,
+    days: Vec<DayFigures>,
 }
 
-/// A day as it is shown.
-struct ShownDay {
-    day: String,
-    clicks: i64,
-    signups: i64,
-    credits: i64,
-    granted: String,
-    payments: i64,
-}
-
-impl From<&DayFigures> for ShownDay {
-    fn from(figures: &DayFigures) -> Self {
-        Self {
-            day: figures.day.to_string(),
-            clicks: figures.clicks,
-            signups: figures.signups,
-            credits: figures.credits,
-            granted: granted(figures),
-            payments: figures.payments,
-        }
+impl Overview<'_> {
+    fn granted(figures: &DayFigures) -> String {
+        granted(figures, |sum| grouped(&sum.to_string()))
     }
 }
 
-/// What was granted on a day, one sum a currency.
-pub fn granted(figures: &DayFigures) -> String {
-    let sums = figures.granted.iter();
-    let sums = sums.map(|(currency, sum)| format!("{} {currency}", grouped(&sum.to_string())));
+/// What was granted on a day, one sum a currency, each as `shown`.
+pub fn granted(figures: &DayFigures, shown: impl Fn(&Money) -> String) -> String {
+    let sums = figures.granted.iter().map(|(currency, sum)| format!("{} {currency}", shown(sum)));
     sums.collect::<Vec<_>>().join(", ")
 }
 
@@ -69,15 +52,14 @@ pub fn granted(figures: &DayFigures) -> String {
 pub async fn show(
     State(app): State<App>,
     admin: Admin,
-    RawQuery(query): RawQuery,
+    InQuery(query): InQuery,
 ) -> Result<Response, Refusal> {
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
     let asked = asked(&query)?;
-    let figures = figures(&app, &admin.domain, asked).await?;
+    let days = figures(&app, &admin.domain, asked).await?;
     let overview = Overview {
         now: live::now(&app, &admin).await?,
         asked,
-        days: figures.iter().map(ShownDay::from).collect(),
+        days,
         frame: Frame::new(&admin, Part::Overview, "Overview").told(&query),
     };
     Ok(page(StatusCode::OK, &overview))
@@ -87,19 +69,17 @@ pub async fn show(
 pub async fn export(
     State(app): State<App>,
     admin: Admin,
-    RawQuery(query): RawQuery,
+    InQuery(query): InQuery,
 ) -> Result<Response, Refusal> {
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
     let figures = figures(&app, &admin.domain, asked(&query)?).await?;
     let head = ["day", "clicks", "signups", "credits", "granted", "payments"];
     let rows = figures.iter().map(|figures| {
-        let sums = figures.granted.iter().map(|(currency, sum)| format!("{sum} {currency}"));
         [
             figures.day.to_string(),
             figures.clicks.to_string(),
             figures.signups.to_string(),
             figures.credits.to_string(),
-            sums.collect::<Vec<_>>().join(", "),
+            granted(figures, Money::to_string),
             figures.payments.to_string(),
         ]
     });

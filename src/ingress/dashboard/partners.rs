@@ -1,7 +1,7 @@
 //! Partners, their keys, and the payouts that they asked for.
 use askama::Template;
 use axum::{
-    extract::{RawQuery, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     credentials,
-    domain::{Email, Micros},
+    domain::Email,
     ingress::{
         App,
-        fields::{Fields, missing},
+        fields::{Fields, InQuery, missing},
         own::Posted,
         pages::to,
         problem::{InPath, Refusal},
@@ -46,7 +46,7 @@ struct Partners<'a> {
     csv: &'static str,
     payouts: Vec<Payout>,
     methods: Vec<Method>,
-    status: &'static str,
+    status: Status,
     payouts_csv: String,
     /// A key that was made just now, and whose; it is shown this once.
     key: Option<(String, String)>,
@@ -61,26 +61,16 @@ impl Partners<'_> {
     }
 }
 
-/// What became of payouts, in words.
-const STATUSES: [(Status, &str); 3] =
-    [(Status::Pending, "pending"), (Status::Done, "done"), (Status::Cancelled, "cancelled")];
-
-fn status(query: &Fields) -> Result<(Status, &'static str), Refusal> {
-    let known = |name: &str| STATUSES.into_iter().find(|(_, known)| *known == name);
-    match query.text("status")? {
-        None => Ok(STATUSES[0]),
-        Some(name) => known(&name)
-            .ok_or_else(|| Refusal::field("status", "must be pending, done or cancelled")),
-    }
+fn status(query: &Fields) -> Result<Status, Refusal> {
+    Ok(query.parsed("status", Status::parse)?.unwrap_or(Status::Pending))
 }
 
 /// The list.
 pub async fn list(
     State(app): State<App>,
     admin: Admin,
-    RawQuery(query): RawQuery,
+    InQuery(query): InQuery,
 ) -> Result<Response, Refusal> {
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
     let frame = Frame::new(&admin, Part::Partners, "Partners and payouts").told(&query);
     Ok(page(StatusCode::OK, &read(&app, &admin, frame, &query).await?))
 }
@@ -92,8 +82,8 @@ async fn read<'a>(
     query: &Fields,
 ) -> Result<Partners<'a>, Refusal> {
     let domain = &admin.domain;
-    let (status, status_name) = status(query)?;
-    let pager = Pager::read(query, LIST, &[("status", status_name)])?;
+    let status = status(query)?;
+    let pager = Pager::read(query, LIST, &[("status", status.as_str())])?;
     let (found, total) =
         referrers::partners(&app.store, domain.id, PAGE_ROWS, pager.offset()).await?;
     let mut rows = Vec::with_capacity(found.len());
@@ -105,7 +95,7 @@ async fn read<'a>(
         let key_since = row.key_since.map(|since| since.date_time(domain.zone));
         rows.push(Shown { row, key_since, balance });
     }
-    let filter = all_of(Some(status));
+    let filter = Filter::all(Some(status));
     Ok(Partners {
         frame,
         rows,
@@ -113,17 +103,12 @@ async fn read<'a>(
         csv: "/dashboard/partners.csv",
         payouts: payouts::page(&app.store, domain.id, &filter, PAGE_ROWS).await?,
         methods: payouts::methods(&app.store, domain.id).await?,
-        status: status_name,
-        payouts_csv: address("/dashboard/payouts.csv", &[("status", status_name)]),
+        status,
+        payouts_csv: address("/dashboard/payouts.csv", &[("status", status.as_str())]),
         key: None,
         email: String::new(),
         flaw: None,
     })
-}
-
-fn all_of(status: Option<Status>) -> Filter<'static> {
-    let (from, before) = (Micros(i64::MIN), Micros(i64::MAX));
-    Filter { user_hash: None, status, from, before, after: 0 }
 }
 
 /// Partners as CSV.
@@ -147,11 +132,10 @@ pub async fn export(State(app): State<App>, admin: Admin) -> Result<Response, Re
 pub async fn export_payouts(
     State(app): State<App>,
     admin: Admin,
-    RawQuery(query): RawQuery,
+    InQuery(query): InQuery,
 ) -> Result<Response, Refusal> {
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
-    let (status, name) = status(&query)?;
-    let filter = all_of(Some(status));
+    let status = status(&query)?;
+    let filter = Filter::all(Some(status));
     let rows = payouts::page(&app.store, admin.domain.id, &filter, table::rows_read(&app)).await?;
     let head = ["id", "time", "user_hash", "amount", "currency", "method_id", "account", "status"];
     let rows = rows.into_iter().map(|row| {
@@ -163,7 +147,7 @@ pub async fn export_payouts(
             row.currency,
             row.method_id.to_string(),
             row.account,
-            name.to_owned(),
+            row.status.as_str().to_owned(),
         ]
     });
     table::csv(&app, "payouts", head, rows)
@@ -179,10 +163,10 @@ pub async fn make_key(
         Ok(email) => email,
         Err(flaw) if flaw.field.is_some() => {
             let frame = Frame::new(&admin, Part::Partners, "Please check the address");
-            let mut page_read = read(&app, &admin, frame, &Fields::of_form(b"")).await?;
-            page_read.email = fields.text_if_one("email");
-            page_read.flaw = Some(flaw.detail.into_owned());
-            return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &page_read));
+            let mut flawed = read(&app, &admin, frame, &Fields::default()).await?;
+            flawed.email = fields.text_if_one("email");
+            flawed.flaw = Some(flaw.detail.into_owned());
+            return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &flawed));
         }
         Err(flaw) => return Ok(flaw.into_response()),
     };
@@ -190,7 +174,7 @@ pub async fn make_key(
     let (key_hash, now) = (credentials::key_hash(&key), app.clock.now());
     partners::set_key(&app.store, admin.domain.id, &email, &key_hash, now).await?;
     let frame = Frame::new(&admin, Part::Partners, "A new key");
-    let mut made = read(&app, &admin, frame, &Fields::of_form(b"")).await?;
+    let mut made = read(&app, &admin, frame, &Fields::default()).await?;
     made.key = Some((email.spelling().to_owned(), key));
     Ok(page(StatusCode::OK, &made))
 }
@@ -221,16 +205,17 @@ pub async fn close_payout(
 ) -> Result<Response, Refusal> {
     let unknown = || Refusal::not_found("there is no such payout");
     let id: i64 = id.parse().map_err(|_| unknown())?;
-    let (status, told) = match fields.text_if_one("as").as_str() {
-        "done" => (Status::Done, "paid"),
-        "cancelled" => (Status::Cancelled, "cancelled"),
+    let (status, told) = match Status::parse(&fields.text_if_one("as")) {
+        Ok(Status::Done) => (Status::Done, "paid"),
+        Ok(Status::Cancelled) => (Status::Cancelled, "cancelled"),
         _ => return Err(Refusal::field("as", "must be done or cancelled")),
     };
     let domain_id = Some(admin.domain.id);
     match payouts::close(&app.store, domain_id, id, status, app.clock.now()).await? {
-        Closed::Now => Ok(to(&format!("{LIST}?told={told}"))),
-        Closed::Before(before) if before == status => Ok(to(&format!("{LIST}?told={told}"))),
-        Closed::Before(_) => Err(Refusal::conflict("the payout is closed otherwise already")),
+        Closed::Before(before) if before != status => {
+            Err(Refusal::conflict("the payout is closed otherwise already"))
+        }
         Closed::Missing => Err(unknown()),
+        Closed::Now | Closed::Before(_) => Ok(to(&format!("{LIST}?told={told}"))),
     }
 }

@@ -1,7 +1,7 @@
 //! Programmes: the terms, a new one, and a change of one.
 use askama::Template;
 use axum::{
-    extract::{RawQuery, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
@@ -15,7 +15,7 @@ use crate::{
     domain::money,
     ingress::{
         App,
-        fields::Fields,
+        fields::{Fields, InQuery},
         getup::programme::Given,
         own::Posted,
         pages::to,
@@ -118,9 +118,8 @@ impl Programmes<'_> {
 pub async fn list(
     State(app): State<App>,
     admin: Admin,
-    RawQuery(query): RawQuery,
+    InQuery(query): InQuery,
 ) -> Result<Response, Refusal> {
-    let query = Fields::of_form(query.unwrap_or_default().as_bytes());
     let frame = Frame::new(&admin, Part::Programmes, "Programmes").told(&query);
     shown(&app, &admin, frame, Typed::none(), None).await
 }

@@ -15,8 +15,8 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
-/// The style sheet of all pages.
-const STYLE: &str = include_str!("page.css");
+/// The style sheet of all pages; its colours are the dashboard's, too.
+const STYLE: &str = concat!(include_str!("palette.css"), include_str!("page.css"));
 
 /// Why the form is shown again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,11 @@ pub struct Thanks<'a> {
 
 /// A page as an answer. Nobody keeps it: whoever did would swallow later clicks.
 pub fn page(status: StatusCode, page: &impl Template) -> Response {
+    answer(status, page, policy())
+}
+
+/// A page that may load what `policy` says, as an answer that nobody keeps.
+pub fn answer(status: StatusCode, page: &impl Template, policy: HeaderValue) -> Response {
     let html = match page.render() {
         Ok(html) => html,
         Err(error) => {
@@ -58,7 +63,7 @@ pub fn page(status: StatusCode, page: &impl Template) -> Response {
     };
     let guard = [
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::CONTENT_SECURITY_POLICY, policy()),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];

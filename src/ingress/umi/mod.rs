@@ -13,7 +13,7 @@ pub mod relay;
 
 use axum::{
     Json,
-    extract::{FromRequest as _, RawQuery, Request, State},
+    extract::{FromRequest as _, Request, State},
     http::header,
     response::{IntoResponse, Response},
 };
@@ -27,7 +27,7 @@ use self::{
 use super::{
     App, auth,
     client::Client,
-    fields::{Fields, Form},
+    fields::{Fields, Form, InQuery},
     problem::Refusal,
     throttle::Key,
 };
@@ -200,8 +200,8 @@ struct Whose {
         (status = 200, description = "The catalogue", body = Catalogued),
         (status = 503, description = "The database is away", body = Answer),
     ))]
-async fn goods_get(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
-    goods_of(&app, &Fields::of_form(query.unwrap_or_default().as_bytes())).await
+async fn goods_get(State(app): State<App>, InQuery(query): InQuery) -> Result<Response, Refusal> {
+    goods_of(&app, &query).await
 }
 
 /// The same
