@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// One delivery for so many events of P1's backlog makes as long a run.
-const EVENTS_A_DELIVERY: usize = 10;
+const EVENTS_A_DELIVERY: usize = 3;
 /// Calls in flight.
 const CONCURRENCY: usize = 64;
 const DELIVERED: &str = "SELECT COUNT(*) AS n FROM delivery WHERE state = 'delivered'";
