@@ -26,8 +26,9 @@ const COUNTED_FOR_MS: u64 = 60 * 60 * 1000;
 /// A request of a link.
 pub struct Visit {
     client: Client,
-    method: Method,
-    headers: HeaderMap,
+    is_visit: bool,
+    /// The page the link stood on.
+    referrer: Option<String>,
     /// Its whole query string.
     query: String,
 }
@@ -38,8 +39,8 @@ impl FromRequestParts<App> for Visit {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         Ok(Self {
             client: Client::from_request_parts(parts, app).await?,
-            method: parts.method.clone(),
-            headers: parts.headers.clone(),
+            is_visit: is_visit(&parts.method, &parts.headers),
+            referrer: client::text(&parts.headers, header::REFERER.as_str()),
             query: parts.uri.query().unwrap_or_default().to_owned(),
         })
     }
@@ -55,7 +56,7 @@ impl Visit {
     /// Keeps the visit as a click on `code`; the click's id, or none where it is no click: a `HEAD`,
     /// a prefetch, a code that is none or nobody's.
     pub async fn click(&self, app: &App, code: &str) -> Result<Option<String>, Refusal> {
-        if !is_visit(&self.method, &self.headers) {
+        if !self.is_visit {
             return Ok(None);
         }
         let Ok(code) = Code::parse(code) else { return Ok(None) };
@@ -66,7 +67,7 @@ impl Visit {
             "code": code.as_str(),
             "ip": self.client.address.to_string(),
             "user_agent": self.client.user_agent,
-            "referrer": client::text(&self.headers, header::REFERER.as_str()),
+            "referrer": self.referrer,
             "query_string": client::cut(&self.query),
         });
         let draft = app.draft(EventType::Click, &domain, &self.client, data);
