@@ -4,7 +4,7 @@
 //! A lane is a task per event type. It does not wait while nothing is in flight: a lone event
 //! leaves at once. Under load the events of one linger, or a full group, leave together.
 //! A caller that goes away neither loses nor keeps anything: groups are published by tasks.
-use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use tokio::{
@@ -21,6 +21,7 @@ use crate::{
     domain::EventType,
     metrics::Metrics,
     series::ResultLabel,
+    traces,
 };
 
 /// Groups of one lane in flight; further events wait, and their callers' deadline runs.
@@ -109,7 +110,12 @@ impl Groups {
 
     /// Publishes an event whose outcome nobody waits for; `Ok` only on the broker's confirm.
     pub async fn publish(&self, draft: &Draft) -> Result<(), PublishError> {
-        self.publish_json(draft.event_type, &draft.id, draft.to_json()).await
+        let (draft, mut span) = traced(draft);
+        let sent = self.publish_json(draft.event_type, &draft.id, draft.to_json()).await;
+        if let Err(error) = &sent {
+            span.failed(error);
+        }
+        sent
     }
 
     /// The same with an event that was written before, in the JSON format.
@@ -135,8 +141,24 @@ impl Groups {
             EventType::Signup => &self.signup,
             EventType::Click => &self.click,
         };
-        lane.pass(&draft.id, draft.to_json()).await
+        let (draft, mut span) = traced(draft);
+        let answer = lane.pass(&draft.id, draft.to_json()).await;
+        if let Err(error) = &answer {
+            span.failed(error);
+        }
+        answer
     }
+}
+
+/// The draft with the context of the span that is its way to the broker, where there is one. Whoever
+/// keeps it in two places keeps this one, so that both have the same bytes.
+pub fn traced(draft: &Draft) -> (Cow<'_, Draft>, traces::Span) {
+    let span = traces::publish(draft.event_type, &draft.id, || draft.trace.clone());
+    let draft = match span.trace() {
+        Some(trace) => Cow::Owned(Draft { trace: trace.clone(), ..draft.clone() }),
+        None => Cow::Borrowed(draft),
+    };
+    (draft, span)
 }
 
 /// How long a caller waits in all: for the confirm or, where that is longer, for the reply, which
