@@ -8,9 +8,10 @@ use std::{pin::pin, time::Duration};
 use tokio::time::timeout;
 
 use super::{
-    group::{Groups, traced},
+    group::Groups,
     problem::Refusal,
     spool::{NotKept, Spool},
+    traced::traced,
 };
 use crate::broker::{PublishError, compose::Draft};
 

@@ -4,7 +4,7 @@
 //! A lane is a task per event type. It does not wait while nothing is in flight: a lone event
 //! leaves at once. Under load the events of one linger, or a full group, leave together.
 //! A caller that goes away neither loses nor keeps anything: groups are published by tasks.
-use std::{borrow::Cow, collections::HashMap, future::Future, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use tokio::{
@@ -13,6 +13,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use super::traced::traced;
 use crate::{
     broker::{
         PublishError, Publisher,
@@ -21,7 +22,6 @@ use crate::{
     domain::EventType,
     metrics::Metrics,
     series::ResultLabel,
-    traces,
 };
 
 /// Groups of one lane in flight; further events wait, and their callers' deadline runs.
@@ -112,9 +112,7 @@ impl Groups {
     pub async fn publish(&self, draft: &Draft) -> Result<(), PublishError> {
         let (draft, mut span) = traced(draft);
         let sent = self.publish_json(draft.event_type, &draft.id, draft.to_json()).await;
-        if let Err(error) = &sent {
-            span.failed(error);
-        }
+        span.note(&sent);
         sent
     }
 
@@ -143,22 +141,9 @@ impl Groups {
         };
         let (draft, mut span) = traced(draft);
         let answer = lane.pass(&draft.id, draft.to_json()).await;
-        if let Err(error) = &answer {
-            span.failed(error);
-        }
+        span.note(&answer);
         answer
     }
-}
-
-/// The draft with the context of the span that is its way to the broker, where there is one. Whoever
-/// keeps it in two places keeps this one, so that both have the same bytes.
-pub fn traced(draft: &Draft) -> (Cow<'_, Draft>, traces::Span) {
-    let span = traces::publish(draft.event_type, &draft.id, || draft.trace.clone());
-    let draft = match span.trace() {
-        Some(trace) => Cow::Owned(Draft { trace: trace.clone(), ..draft.clone() }),
-        None => Cow::Borrowed(draft),
-    };
-    (draft, span)
 }
 
 /// How long a caller waits in all: for the confirm or, where that is longer, for the reply, which

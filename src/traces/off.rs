@@ -34,6 +34,9 @@ impl Span {
     pub fn answered(&mut self, _status: u16) {}
 
     /// Nothing.
+    pub fn note<T, E: Display>(&mut self, _result: &Result<T, E>) {}
+
+    /// Nothing.
     pub fn failed(&mut self, _why: &dyn Display) {}
 }
 

@@ -122,6 +122,13 @@ impl Span {
         }
     }
 
+    /// What came of it.
+    pub fn note<T, E: Display>(&mut self, result: &Result<T, E>) {
+        if let Err(error) = result {
+            self.failed(error);
+        }
+    }
+
     /// It came to nothing.
     pub fn failed(&mut self, why: &dyn Display) {
         if let Some(Open { span, .. }) = &mut self.0 {

@@ -114,9 +114,7 @@ async fn publish(app: &App, events: &[SiteEvent]) -> Result<(), Stuck> {
                 let mut span =
                     traces::publish(event_type, &event.id, || compose::trace_of(&event.json));
                 let sent = app.groups.publish_json(event_type, &event.id, json).await;
-                if let Err(error) = &sent {
-                    span.failed(error);
-                }
+                span.note(&sent);
                 sent.map(|()| Some(event))
             }
             None => Ok(None),
