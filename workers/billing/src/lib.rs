@@ -30,7 +30,7 @@ use referral::{
     settings::{BillingSettings, SettingError, Settings},
     store::{Store, StoreError, StoreSettings},
     traces,
-    webhook::{Credit, Sender, Signer},
+    webhook::{Credit, Exchange, Sender, Signer},
 };
 use tokio::time::Instant;
 
@@ -115,13 +115,7 @@ impl Courier for Poster {
     async fn attempt(&self, delivery: &Delivery, began: Micros) -> Attempt {
         failpoint::pass("billing::before-post");
         let watch = Instant::now();
-        let (credit, mut span) = traced(delivery);
-        let exchange = self.sender.post(&credit, began).await;
-        match (exchange.status, &exchange.error) {
-            (Some(status), _) => span.answered(status),
-            (None, error) => span.failed(&error.as_deref().unwrap_or("no answer")),
-        }
-        drop(span);
+        let exchange = self.post(delivery, began).await;
         failpoint::pass("billing::after-post");
         let now = outbox::outcome::ended(began, watch.elapsed());
         self.breaker.note(delivery, outcome::destination_fails(&exchange), now).await;
@@ -134,6 +128,19 @@ impl Courier for Poster {
 
     fn wakes_at(&self) -> Option<Micros> {
         self.breaker.wakes_at()
+    }
+}
+
+impl Poster {
+    /// The POST, and the span that it is.
+    async fn post(&self, delivery: &Delivery, began: Micros) -> Exchange {
+        let (credit, mut span) = traced(delivery);
+        let exchange = self.sender.post(&credit, began).await;
+        match (exchange.status, &exchange.error) {
+            (Some(status), _) => span.answered(status),
+            (None, error) => span.failed(&error.as_deref().unwrap_or("no answer")),
+        }
+        exchange
     }
 }
 
