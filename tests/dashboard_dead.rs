@@ -37,6 +37,10 @@ async fn operated(bed: Arc<Bed>) {
         }
     })
     .await;
+    let overview = admin.get("/dashboard/").await;
+    let waiting = overview.live_in("data-live=\"waiting referral.credits.dead\"");
+    assert!(waiting.is_some_and(|waiting| waiting != "–"), "{waiting:?}");
+    assert_eq!(overview.live_in("data-live=\"waiting referral.billing.dead\""), Some("–"));
     let top = bed.referral(&["top", "--once"], "").await;
     let line = top.lines().find(|line| line.starts_with("referral.credits.dead"));
     let columns: Vec<&str> = line.unwrap_or_default().split_whitespace().collect();

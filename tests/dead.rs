@@ -124,7 +124,15 @@ async fn a_replay_that_is_killed_half_way_loses_nothing_and_counts_once(bed: Arc
     .await;
     running.abort();
     let _ = running.await;
-    bed.referral(&["dead", "replay"], "").await;
+    // The queue has back what the killed one held a moment after that.
+    eventually("all are replayed", PATIENCE, async || {
+        bed.referral(&["dead", "replay"], "").await;
+        match bed.broker.counted(DAILY).await? {
+            0 => Ok(()),
+            n => Err(format!("{n} lie there or are held")),
+        }
+    })
+    .await;
     bed.drain(workers).await;
     state::expect_now(&bed, &tenant, &outcome(&tenant.world, &facts)).await;
     for queue in [DAILY, CREDITS] {
@@ -156,13 +164,17 @@ async fn looking(bed: Arc<Bed>) {
         }
         drop(walk);
         eventually("they are back", PATIENCE, async || {
-            let walk =
-                broker.walk(CREDITS, None, &never).await.expect("no refusal").expect("a walk");
-            let lying = walk.lying();
-            walk.close().await.expect("closed");
+            // One that takes none: others would come to lie behind what it takes.
+            let walk = broker.walk(CREDITS, Some(0), &never).await.expect("no refusal");
+            let lying = walk.expect("a walk").there();
             if lying == MANY as u64 { Ok(()) } else { Err(format!("{lying} are")) }
         })
         .await;
+    }
+    for _ in 0..LOOKS {
+        let walk = broker.walk(CREDITS, None, &never).await.expect("no refusal").expect("a walk");
+        assert_eq!(walk.lying(), MANY as u64, "back as soon as a walk is closed");
+        walk.close().await.expect("closed");
     }
     for _ in 0..2 {
         let found = listed(&bed, &["--worker", "credits"]).await;

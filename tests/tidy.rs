@@ -237,3 +237,31 @@ fn every_script_says_what_it_owns() {
         }
     }
 }
+
+/// What a mutant takes out stands where it says, once, and the tests that it names are there.
+#[test]
+fn every_mutant_fits_the_sources() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mutants = std::fs::read_dir(root.join("tests/mutants")).expect("a directory");
+    let mutants: Vec<PathBuf> = mutants.map(|entry| entry.unwrap().path()).collect();
+    assert!(mutants.len() >= 5, "{mutants:?}");
+    for path in mutants {
+        let patch = std::fs::read_to_string(&path).unwrap();
+        let named = patch.lines().find_map(|line| line.strip_prefix("Caught by: "));
+        assert!(named.is_some_and(|named| !named.trim().is_empty()), "{}", path.display());
+        let mut hunks = 0;
+        for of_file in patch.split("\n--- a/").skip(1) {
+            let (name, hunks_text) = of_file.split_once('\n').expect("a name");
+            let source = std::fs::read_to_string(root.join(name)).unwrap();
+            for hunk in hunks_text.split("\n@@").skip(1) {
+                // What follows the second `@@` is for people.
+                let lines = hunk.lines().skip(1).filter(|line| !line.starts_with('+'));
+                let old: String = lines.flat_map(|line| [&line[1..], "\n"]).collect();
+                let found = source.matches(&old).count();
+                assert_eq!(found, 1, "{}: in {name} stands {found} times:\n{old}", path.display());
+                hunks += 1;
+            }
+        }
+        assert!(hunks > 0, "{}", path.display());
+    }
+}

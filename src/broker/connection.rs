@@ -127,6 +127,11 @@ impl Link {
         close(&self.connection.0).await;
     }
 
+    /// Another channel of the same connection.
+    pub(super) async fn another_channel(&self) -> lapin::Result<Channel> {
+        self.connection.0.create_channel().await
+    }
+
     /// What the broker says of the connection.
     pub(super) fn events(&self) -> impl Stream<Item = Event> + Send {
         self.connection.0.events_listener()

@@ -11,14 +11,14 @@ use std::{
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
-    Consumer,
+    Channel, Consumer, Queue,
     options::{
         BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions,
         BasicRejectOptions, QueueDeclareOptions,
     },
     types::FieldTable,
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Message,
@@ -30,6 +30,8 @@ use super::{
 /// in the very moment in which the connection goes may never be answered at all; and a stop must not wait for a
 /// broker that stands still.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often it is looked whether a queue has its messages back.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The session is over: drop it, forget what it held, and consume again. Always transient; what was
 /// not acknowledged comes again.
@@ -211,6 +213,27 @@ impl Session {
         }
     }
 
+    /// Gives everything back that it holds, and returns once the queue has it: as many messages lie there, or
+    /// nobody else has some. A queue learns of a channel's end some time after who ended it.
+    pub(super) async fn give_back(&self, lying: u64) -> Result<(), Lost> {
+        let Some(link) = &self.link else {
+            return Err(Lost::Stopped);
+        };
+        let queue = self.consumer.queue();
+        let returned = async {
+            link.channel.close(200, "OK".into()).await?;
+            let channel = link.another_channel().await?;
+            loop {
+                let now = look(&channel, queue.as_str()).await?;
+                if now.consumer_count() == 0 || u64::from(now.message_count()) >= lying {
+                    return Ok(());
+                }
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        self.answered(returned).await
+    }
+
     /// Closes the connection and waits a moment (2 s at most) for the broker to agree. What is
     /// unacknowledged goes back to the queue.
     pub async fn close(mut self) {
@@ -222,9 +245,12 @@ impl Session {
 
 /// How many messages lie in a queue, besides those that somebody holds.
 pub(super) async fn count(link: &Link, queue: &str) -> lapin::Result<u64> {
+    Ok(look(&link.channel, queue).await?.message_count().into())
+}
+
+async fn look(channel: &Channel, queue: &str) -> lapin::Result<Queue> {
     let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    let found = link.channel.queue_declare(queue.into(), options, FieldTable::default()).await?;
-    Ok(found.message_count().into())
+    channel.queue_declare(queue.into(), options, FieldTable::default()).await
 }
 
 async fn consume(link: &Link, queue: &str, prefetch: u16) -> lapin::Result<Consumer> {

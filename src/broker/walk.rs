@@ -29,6 +29,7 @@ pub struct Walk {
     lying: u64,
     taken: u64,
     held: u16,
+    removed: u64,
     unasked: u32,
     over: bool,
 }
@@ -55,7 +56,16 @@ impl Broker {
                 let most = u16::try_from(lying).unwrap_or(HELD_MOST);
                 Some(Session::open(link, queue, most, streak.clone()).await?)
             };
-            Ok(Walk { session, there, lying, taken: 0, held: 0, unasked: 0, over: lying == 0 })
+            Ok(Walk {
+                session,
+                there,
+                lying,
+                taken: 0,
+                held: 0,
+                removed: 0,
+                unasked: 0,
+                over: lying == 0,
+            })
         };
         self.insist(queue, &streak, shutdown, open).await
     }
@@ -101,6 +111,7 @@ impl Walk {
         let Some(session) = &self.session else { return Err(Lost::Stopped) };
         session.ack_one(tag).await?;
         self.held -= 1;
+        self.removed += 1;
         self.unasked += 1;
         if self.unasked == REMOVALS_UNASKED { self.ask().await } else { Ok(()) }
     }
@@ -108,9 +119,12 @@ impl Walk {
     /// Ends the walk; everything that was not removed is back, everything that was is gone.
     pub async fn close(mut self) -> Result<(), Lost> {
         let asked = self.ask().await;
-        if let Some(session) = self.session {
-            session.close().await;
+        let Some(session) = self.session else { return asked };
+        // Who looks at once again would find nothing. Others who take some meanwhile only make it wait.
+        if session.give_back(self.there.saturating_sub(self.removed)).await.is_err() {
+            tracing::debug!("the messages are not back yet");
         }
+        session.close().await;
         asked
     }
 

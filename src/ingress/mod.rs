@@ -229,7 +229,7 @@ pub async fn start(settings: ProgramSettings, context: Context) -> anyhow::Resul
         () = run(listener, parts, context.shutdown.clone()) => Ok(()),
         error = refused => Err(error.into()),
         never = ready => match never {},
-        never = observe::queues(&broker, &metrics, &seen) => match never {},
+        never = observe::queues(&broker, &clock, &metrics, &seen) => match never {},
         never = observe::spool(&spool, &clock, &metrics) => match never {},
     };
     spooling.cancel();

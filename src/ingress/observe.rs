@@ -1,5 +1,5 @@
 //! What `/metrics` says of the ingress: requests, how full the queues are, how long clicks wait.
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -77,11 +77,35 @@ pub struct Queues {
     pub asked: u64,
     /// Each.
     pub depths: Vec<Depth>,
+    /// Since when each that has messages has had some at every look. Its oldest message is no older than that
+    /// and [`depths::EVERY`](crate::broker::depths::EVERY): messages do not say how long they lie there.
+    since: HashMap<&'static str, Micros>,
+}
+
+impl Queues {
+    /// What was seen now; `None`: nothing, which says nothing of what lies there.
+    fn saw(&mut self, depths: Option<&[Depth]>, now: Micros) {
+        self.asked += 1;
+        self.depths = depths.unwrap_or_default().to_vec();
+        for depth in &self.depths {
+            if depth.ready == 0 {
+                self.since.remove(depth.queue);
+            } else {
+                self.since.entry(depth.queue).or_insert(now);
+            }
+        }
+    }
+
+    /// Since when this queue has had messages; `None` where it has none.
+    pub fn since(&self, queue: &str) -> Option<Micros> {
+        self.since.get(queue).copied()
+    }
 }
 
 /// Shows how full the queues are, for as long as it is polled.
 pub async fn queues(
     broker: &Broker,
+    clock: &Clock,
     metrics: &Metrics,
     seen: &watch::Sender<Queues>,
 ) -> std::convert::Infallible {
@@ -89,10 +113,7 @@ pub async fn queues(
     // A refusal is for who publishes to say; then nothing is known of the queues.
     let see = |depths: Option<&[Depth]>| {
         metrics.show_depths(depths);
-        seen.send_modify(|seen| {
-            seen.asked += 1;
-            seen.depths = depths.unwrap_or_default().to_vec();
-        });
+        seen.send_modify(|seen| seen.saw(depths, clock.now()));
     };
     drop(broker.watch_depths(&forever, see).await);
     std::future::pending().await
@@ -106,5 +127,32 @@ pub async fn spool(spool: &Spool, clock: &Clock, metrics: &Metrics) -> std::conv
         let waited = oldest.map_or(0, |made| clock.now().0.saturating_sub(made.0).max(0));
         metrics.spool_oldest_seconds.set(waited as f64 / 1e6);
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_has_had_messages_since_it_was_last_seen_empty() {
+        let mut seen = Queues::default();
+        let at = |ready| [Depth { queue: "a", ready, consumers: 1 }];
+        let cases = [
+            ("empty", Some(0), None),
+            ("one", Some(1), Some(2)),
+            ("more", Some(3), Some(2)),
+            ("nobody knows", None, Some(2)),
+            ("back, and still some", Some(1), Some(2)),
+            ("empty again", Some(0), None),
+            ("one more", Some(1), Some(7)),
+        ];
+        for (number, (name, ready, since)) in (1..).zip(cases) {
+            let depths = ready.map(at);
+            seen.saw(depths.as_ref().map(|depths| &depths[..]), Micros(number));
+            assert_eq!(seen.since("a"), since.map(Micros), "{name}");
+            assert_eq!(seen.depths.is_empty(), ready.is_none(), "{name}");
+        }
+        assert_eq!(seen.asked, 7);
     }
 }

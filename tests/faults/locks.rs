@@ -87,26 +87,20 @@ fn a_worker_that_loses_a_deadlock_does_its_batch_again_on_mariadb() {
 async fn locked_out(bed: Arc<Bed>) {
     let (tenant, worker, mut facts, [first, second]) = house(&bed).await;
     let rival = bed.store.begin().await.expect("a transaction");
-    let waiting = if bed.database == Database::Postgres {
+    if bed.database == Database::Postgres {
         // PostgreSQL lets go of who looks for the deadlock first; the rival never does.
         rival.run("SET LOCAL deadlock_timeout = '1h'", None, Vec::new()).await.expect("set");
-        "SELECT COUNT(*) AS n FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid \
-         WHERE NOT l.granted AND a.datname = current_database()"
     } else {
         // MariaDB lets go of who has changed less.
         const ROWS: &str = "INSERT INTO lone_try (worker, event_key, tries, first_us) \
             SELECT 'rival', CONCAT('k', seq), 0, 0 FROM seq_1_to_5000";
         rival.run(ROWS, None, Vec::new()).await.expect("weight");
-        // A statement that takes so long waits. (`innodb_trx` would do, but is not renewed while it is read often.)
-        "SELECT COUNT(*) AS n FROM information_schema.processlist \
-         WHERE command IN ('Query', 'Execute') AND db = DATABASE() AND id <> CONNECTION_ID() AND time_ms > 300"
-    };
+    }
     lock(&rival, &second).await;
     let now = more(&mut facts);
     publish(&bed, &tenant, &now).await;
     eventually("the worker waits for the rival", PATIENCE, async || {
-        let row = bed.store.one(waiting, Vec::new()).await.map_err(|error| error.to_string())?;
-        match row.expect("a row").int("n").expect("a number") {
+        match bed.waiting_for_locks().await? {
             1.. => Ok(()),
             _ => Err("it does not".to_owned()),
         }

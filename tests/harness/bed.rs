@@ -255,6 +255,21 @@ impl Bed {
         }
     }
 
+    /// How many sessions of the database's server wait for somebody else's lock.
+    pub async fn waiting_for_locks(&self) -> Result<i64, String> {
+        let waiting = if self.database == Database::Postgres {
+            "SELECT COUNT(*) AS n FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid \
+             WHERE NOT l.granted AND a.datname = current_database()"
+        } else {
+            // A statement that takes so long waits. (`innodb_trx` would do, but is not renewed while it is read often.)
+            "SELECT COUNT(*) AS n FROM information_schema.processlist \
+             WHERE command IN ('Query', 'Execute') AND db = DATABASE() \
+             AND id <> CONNECTION_ID() AND time_ms > 300"
+        };
+        let row = self.store.one(waiting, Vec::new()).await.map_err(|error| error.to_string())?;
+        row.expect("a row").int("n").map_err(|error| error.to_string())
+    }
+
     /// Another database on the same server, still without tables; its address.
     pub async fn another_database(&self) -> String {
         let directory = self.directory.path().join("other");

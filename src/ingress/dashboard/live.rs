@@ -72,6 +72,8 @@ pub struct Queue {
     pub ready: String,
     /// The same, to compute with.
     pub messages: u32,
+    /// For how long it has had some.
+    pub waiting: String,
     /// Who consumes it.
     pub consumers: String,
     /// When that was: how often the broker was asked by then.
@@ -80,11 +82,12 @@ pub struct Queue {
 
 /// The queues, for operators; none of them while the broker does not answer.
 fn queues(app: &App, admin: &Admin) -> Option<Vec<Queue>> {
-    let seen = app.queues.borrow();
+    let (seen, now) = (app.queues.borrow(), app.clock.now());
     let shown = |depth: &Depth| Queue {
         name: depth.queue,
         ready: grouped(&depth.ready.to_string()),
         messages: depth.ready,
+        waiting: seen.since(depth.queue).map_or_else(|| "–".to_owned(), |at| age(now.0 - at.0)),
         consumers: depth.consumers.to_string(),
         asked: seen.asked,
     };

@@ -102,6 +102,7 @@
       const now = performance.now();
       for (const queue of queues ?? []) {
         show("queue " + queue.name, queue.ready);
+        show("waiting " + queue.name, queue.waiting);
         show("consumers " + queue.name, queue.consumers);
         const last = before.get(queue.name);
         if (last?.asked === queue.asked) continue; // The broker was not asked again.
