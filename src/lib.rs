@@ -14,7 +14,7 @@
 //! | [`ingress`] | HTTP: contracts 2 and 5; only publishes and reads |
 //! | [`commands`] | the operator's commands of the program `referral` |
 //! | [`credentials`], [`one_time`] | keys, passwords and one-time codes as both make and check them |
-//! | [`settings`], [`telemetry`], [`lifecycle`], [`ops`], [`metrics`], [`series`], [`clock`] | what every program shares |
+//! | [`settings`], [`telemetry`], [`traces`], [`lifecycle`], [`ops`], [`metrics`], [`series`], [`clock`] | what every program shares |
 
 pub mod broker;
 pub mod clock;
@@ -32,5 +32,6 @@ pub mod series;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod traces;
 pub mod webhook;
 pub mod worker;

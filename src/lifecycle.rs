@@ -8,15 +8,19 @@
 use std::{future::Future, process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
     metrics::Metrics,
     ops::{self, Readiness},
-    settings::{self, OpsSettings, SettingError, Settings},
-    telemetry,
+    settings::{self, OpsSettings, SettingError, Settings, TraceSettings},
+    telemetry, traces,
 };
+
+/// How long the last traces may take to leave, as far as the grace allows.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What every program gets from its main.
 #[derive(Clone)]
@@ -72,10 +76,12 @@ impl Program<'_> {
         let read = || {
             let settings = Settings::from_environment()?;
             telemetry::start(&settings.log()?)?;
-            Ok((settings.ops()?, read(&settings)?))
+            Ok((settings.ops()?, settings.traces(self.name)?, read(&settings)?))
         };
         match read() {
-            Ok((ops, own)) => execute(self.name, &ops, |context| run(own, context)),
+            Ok((ops, traces, own)) => {
+                execute(self.name, &ops, traces.as_ref(), |context| run(own, context))
+            }
             Err(error) => refuse(&error),
         }
     }
@@ -88,7 +94,12 @@ pub fn refuse(error: &SettingError) -> ExitCode {
 }
 
 /// Runs `run` on a runtime of its own with signals, operations address and grace.
-pub fn execute<R, F>(name: &str, ops: &OpsSettings, run: R) -> ExitCode
+pub fn execute<R, F>(
+    name: &str,
+    ops: &OpsSettings,
+    traces: Option<&TraceSettings>,
+    run: R,
+) -> ExitCode
 where
     R: FnOnce(Context) -> F,
     F: Future<Output = anyhow::Result<()>>,
@@ -100,6 +111,7 @@ where
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
+    traces::start(traces, runtime.handle());
     let done = runtime.block_on(supervise(name, ops, run));
     runtime.shutdown_timeout(Duration::from_secs(1));
     match done {
@@ -184,14 +196,21 @@ where
     let shutdown = context.shutdown.clone();
     let mut running = std::pin::pin!(run(context));
     tokio::select! {
-        done = &mut running => return done,
+        done = &mut running => {
+            traces::end(FAREWELL).await;
+            return done;
+        }
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     tracing::info!("{name} stops: finishing what it holds");
     shutdown.cancel();
+    let begun = Instant::now();
     tokio::select! {
-        done = &mut running => done,
+        done = &mut running => {
+            traces::end(FAREWELL.min(ops.grace.saturating_sub(begun.elapsed()))).await;
+            done
+        }
         () = tokio::time::sleep(ops.grace) => anyhow::bail!("SHUTDOWN_GRACE ran out"),
         _ = terminate.recv() => anyhow::bail!("stopped by a second signal"),
         _ = interrupt.recv() => anyhow::bail!("stopped by a second signal"),

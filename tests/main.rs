@@ -62,5 +62,6 @@ mod spool;
 mod stopping;
 mod tidy;
 mod totp;
+mod traces;
 mod trial;
 mod walk;

@@ -54,6 +54,8 @@ fn a_bad_setting_is_one_line_that_names_it_and_exit_2() {
         ("billing", "OPS_ADDR", "9090"),
         ("ingress", "LOG_FORMAT", "xml"),
         ("credits", "AMQP_URL_FILE", "/no/such/file"),
+        ("ingress", "OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("mail", "OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:canary@collector:4318"),
     ];
     for (program, name, value) in cases {
         let output = output(&Plan::new(program, std::env::temp_dir()).set(name, value));

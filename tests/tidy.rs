@@ -89,15 +89,21 @@ fn routes_are_made_of_documented_handlers_only() {
 }
 
 #[test]
-fn reqwest_is_known_to_the_webhook_and_the_commands_only() {
+fn reqwest_is_known_to_those_who_call_out_only() {
     let rooms = [
         "src/webhook/send.rs",
+        "src/traces/export.rs",
         "src/commands/",
         "workers/billing/tests/",
         "bench/src/limits/post.rs",
         "tests/",
     ];
     only_in(&["reqwest::", "use reqwest"], &rooms);
+}
+
+#[test]
+fn opentelemetry_is_known_to_the_traces_only() {
+    only_in(&["opentelemetry::", "opentelemetry_"], &["src/traces/", "tests/tidy.rs"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 # Failpoints, for all that is tested: compiled in everywhere, so that lints, programs and tests share one build.
 # shellcheck disable=SC2034 # by those who read this file
 features=--features=referral/failpoints,daily-records/failpoints,credits/failpoints,billing/failpoints,mail/failpoints
+features+=,referral/otlp,daily-records/otlp,credits/otlp,billing/otlp,mail/otlp
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }

@@ -3,7 +3,7 @@
 //!
 //! Owns the JSON form and the choice between a single event and a batch. Refuses to check data:
 //! whoever needs that decodes what was composed.
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::{
@@ -85,6 +85,17 @@ impl Draft {
     }
 }
 
+/// The trace context of an event in the JSON format; none in what is none.
+pub fn trace_of(json: &str) -> Trace {
+    #[derive(Default, Deserialize)]
+    struct Context {
+        traceparent: Option<String>,
+        tracestate: Option<String>,
+    }
+    let Context { traceparent, tracestate } = serde_json::from_str(json).unwrap_or_default();
+    Trace { parent: traceparent, state: tracestate }
+}
+
 /// One message under the type's own key: a lone event as a single one, several as a batch.
 pub fn message(event_type: EventType, message_id: &str, events: &[&str]) -> Outgoing {
     let (content_type, body) = match events {
@@ -116,6 +127,12 @@ mod tests {
             trace: Trace { parent: Some("00-a-b-01".to_owned()), state: None },
             data: json!({"user_hash": "u\"1", "code": null}),
         }
+    }
+
+    #[test]
+    fn the_trace_of_what_was_composed_is_read_back() {
+        assert_eq!(trace_of(&draft("1").to_json()), draft("1").trace);
+        assert_eq!(trace_of("no JSON"), Trace::default());
     }
 
     fn events(message: &Outgoing) -> Vec<Event> {

@@ -138,11 +138,13 @@ pub fn main() -> ExitCode {
 fn serve(settings: &Settings) -> ExitCode {
     let read = || {
         telemetry::start(&settings.log()?)?;
-        Ok((settings.ops()?, ingress::ProgramSettings::read(settings)?))
+        let own = ingress::ProgramSettings::read(settings)?;
+        Ok((settings.ops()?, settings.traces("ingress")?, own))
     };
     match read() {
-        Ok((ops, own)) => {
-            lifecycle::execute("ingress", &ops, |context| ingress::start(own, context))
+        Ok((ops, traces, own)) => {
+            let run = |context| ingress::start(own, context);
+            lifecycle::execute("ingress", &ops, traces.as_ref(), run)
         }
         Err(error) => lifecycle::refuse(&error),
     }

@@ -36,6 +36,18 @@ pub struct Trace {
     pub state: Option<String>,
 }
 
+/// W3C Trace Context, version 00: anything else is not passed on.
+pub fn is_traceparent(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let lower_hex =
+        |part: &str| part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let nought = |part: &str| part.bytes().all(|b| b == b'0');
+    matches!(parts.as_slice(), ["00", id, span, flags]
+        if (id.len(), span.len(), flags.len()) == (32, 16, 2)
+            && [id, span, flags].iter().all(|part| lower_hex(part))
+            && !nought(id) && !nought(span))
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Data {
@@ -148,4 +160,23 @@ pub enum Paid {
     Amount(Money),
     /// The payer's cumulative total so far; the largest seen counts.
     Total(Money),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_traceparent_is_passed_on() {
+        assert!(is_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+        for bad in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        ] {
+            assert!(!is_traceparent(bad), "{bad}");
+        }
+    }
 }

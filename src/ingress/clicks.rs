@@ -11,6 +11,7 @@ use super::{
     group::Groups,
     problem::Refusal,
     spool::{NotKept, Spool},
+    traced::traced,
 };
 use crate::broker::{PublishError, compose::Draft};
 
@@ -27,14 +28,23 @@ pub struct Clicks {
 impl Clicks {
     /// Keeps a click; an error says that it is not, or not known to be, kept.
     pub async fn keep(&self, draft: &Draft) -> Result<(), Refusal> {
+        let (draft, mut span) = traced(draft);
+        let kept = self.keep_as_it_is(&draft).await;
+        if kept.is_err() {
+            span.failed(&"neither confirmed nor in the spool");
+        }
+        kept
+    }
+
+    async fn keep_as_it_is(&self, draft: &Draft) -> Result<(), Refusal> {
         if self.spool.broker_is_away() {
             return match self.spool.keep(draft).await {
                 // No room or no disk: it may be back, or was only slow once.
-                Err(not_kept) => self.groups.publish(draft).await.map_err(|_| not_kept.into()),
+                Err(not_kept) => self.publish(draft).await.map_err(|_| not_kept.into()),
                 Ok(()) => Ok(()),
             };
         }
-        let mut publishing = pin!(self.groups.publish(draft));
+        let mut publishing = pin!(self.publish(draft));
         let failed = match timeout(self.confirm, &mut publishing).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(PublishError::TooLarge)) => return Err(PublishError::TooLarge.into()),
@@ -47,6 +57,10 @@ impl Clicks {
             Err(_) if !failed => Ok(publishing.await?),
             kept => Ok(kept?),
         }
+    }
+
+    async fn publish(&self, draft: &Draft) -> Result<(), PublishError> {
+        self.groups.publish_json(draft.event_type, &draft.id, draft.to_json()).await
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use super::traced::traced;
 use crate::{
     broker::{
         PublishError, Publisher,
@@ -109,7 +110,10 @@ impl Groups {
 
     /// Publishes an event whose outcome nobody waits for; `Ok` only on the broker's confirm.
     pub async fn publish(&self, draft: &Draft) -> Result<(), PublishError> {
-        self.publish_json(draft.event_type, &draft.id, draft.to_json()).await
+        let (draft, mut span) = traced(draft);
+        let sent = self.publish_json(draft.event_type, &draft.id, draft.to_json()).await;
+        span.note(&sent);
+        sent
     }
 
     /// The same with an event that was written before, in the JSON format.
@@ -135,7 +139,10 @@ impl Groups {
             EventType::Signup => &self.signup,
             EventType::Click => &self.click,
         };
-        lane.pass(&draft.id, draft.to_json()).await
+        let (draft, mut span) = traced(draft);
+        let answer = lane.pass(&draft.id, draft.to_json()).await;
+        span.note(&answer);
+        answer
     }
 }
 

@@ -7,7 +7,8 @@
 //! may), `body` and [`fields`] (what came), [`group`] (what is published), [`clicks`] and [`spool`] (how clicks
 //! are kept), [`visit`] (what makes them), [`rcp`], [`umi`], [`aura`] and [`getup`] (the dialects),
 //! [`adminzone`] (the client's pages), [`dashboard`] (the administrators'), [`pages`] (what people see),
-//! [`events`] and [`deliveries`] (what became of things), [`problem`] (refusals), `observe` (what is counted),
+//! [`events`] and [`deliveries`] (what became of things), [`problem`] (refusals), `observe` and `traced` (what is counted, and
+//! followed),
 //! [`openapi`] (the document).
 pub mod adminzone;
 pub mod aura;
@@ -33,6 +34,7 @@ pub mod rcp;
 pub mod serve;
 pub mod spool;
 pub mod throttle;
+mod traced;
 pub mod umi;
 pub mod visit;
 

@@ -10,24 +10,37 @@ use axum::{
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
-use super::{App, spool::Spool};
+use super::{App, client, spool::Spool};
 use crate::{
     broker::{Broker, Depth},
     clock::Clock,
     domain::Micros,
     metrics::{Call, Metrics, Route},
+    traces,
 };
 
 /// How often the spool is looked into.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Counts a request by its route's template, never by its path.
-pub async fn request(State(app): State<App>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>();
-    let route = route.map_or("none", MatchedPath::as_str).to_owned();
+/// What is of no trace: assets, and what an open page is told.
+const QUIET: [&str; 3] = ["/dashboard/assets/{name}", "/dashboard/live", "/swagger/{file}"];
+
+/// Counts a request by its route's template, never by its path; the span that it is, likewise.
+pub async fn request(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let template = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let route = if template.is_empty() { "none" } else { template }.to_owned();
     let method = method(request.method());
     let begun = Instant::now();
+    let mut span = if QUIET.contains(&template) {
+        traces::Span::none()
+    } else {
+        traces::request(method, template, || client::trace(request.headers()))
+    };
+    if let Some(trace) = span.trace() {
+        request.extensions_mut().insert(trace.clone());
+    }
     let response = next.run(request).await;
+    span.answered(response.status().as_u16());
     let seconds = begun.elapsed().as_secs_f64();
     let status = match response.status().as_u16() / 100 {
         1 => "1xx",

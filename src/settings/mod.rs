@@ -9,12 +9,14 @@
 mod given;
 mod ingress;
 pub mod table;
+mod traces;
 
 use std::{net::SocketAddr, time::Duration};
 
 pub use given::{SettingError, Settings, parse_duration};
 pub use ingress::{ClickIp, DashboardSettings, IngressSettings};
 pub use table::{COMMON, INGRESS, RCP, help};
+pub use traces::TraceSettings;
 
 use crate::{
     broker::{BrokerSettings, addresses::Addresses},

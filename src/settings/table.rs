@@ -51,6 +51,23 @@ pub const SETTINGS: &[Setting] = &[
         "log filter, such as debug or referral=debug,info",
     ),
     setting("SHUTDOWN_GRACE", "25s", "how long SIGTERM waits for what is held"),
+    setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        "where traces go by OTLP over HTTP, such as http://127.0.0.1:4318; not set: nowhere",
+    ),
+    setting("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "http/protobuf or http/json"),
+    secret(
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "",
+        "sent with the traces, such as authorization=Bearer%20KEY; several with commas between them",
+    ),
+    setting(
+        "OTEL_TRACES_SAMPLER_ARG",
+        "1",
+        "how many of the traces that begin here are exported, 0 to 1; else the caller decides",
+    ),
+    setting("OTEL_SERVICE_NAME", "", "whose traces they are; not set: the program's name"),
     setting("PUBLISH_TIMEOUT", "5s", "how long a publish waits for the broker's confirm"),
     setting(
         "MAX_MESSAGE",
@@ -251,6 +268,11 @@ pub const COMMON: &[&str] = &[
     "LOG_FORMAT",
     "LOG",
     "SHUTDOWN_GRACE",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_TRACES_SAMPLER_ARG",
+    "OTEL_SERVICE_NAME",
     "PUBLISH_TIMEOUT",
     "MAX_MESSAGE",
 ];

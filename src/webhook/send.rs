@@ -1,4 +1,4 @@
-//! One exchange (contract 6): the only module that knows reqwest, but for the remote RCP's client.
+//! One exchange (contract 6): the only module that knows reqwest, but for the remote RCP's client and the traces' way out.
 //!
 //! Owns the connections, the headers, the deadline and how much of an answer is read. Refuses to
 //! follow redirects, to use a proxy from the environment, and to decide what an answer means.

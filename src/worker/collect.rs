@@ -46,6 +46,19 @@ impl Batch {
     }
 }
 
+impl Batch {
+    /// The same, to be changed.
+    pub fn events_mut(&mut self) -> impl Iterator<Item = &mut Event> {
+        self.held.iter_mut().flat_map(|held| {
+            let items: &mut [Item] = match &mut held.decoded {
+                Decoded::Whole(_) => &mut [],
+                Decoded::Events(items) => items,
+            };
+            items.iter_mut().filter_map(|item| item.checked.as_mut().ok())
+        })
+    }
+}
+
 /// See the module.
 pub struct Collector {
     settings: WorkerSettings,

@@ -33,6 +33,7 @@ use crate::{
     lifecycle::Context,
     settings::WorkerSettings,
     store::{Store, StoreError, reference::Domain},
+    traces,
 };
 use collect::{Batch, Collector};
 use fit::Fit;
@@ -248,7 +249,9 @@ fn take(
 }
 
 /// From a batch to the tag that may be acknowledged.
-async fn process<W: Worker>(worker: &W, tools: &Tools, batch: Batch) -> Result<u64, End> {
+async fn process<W: Worker>(worker: &W, tools: &Tools, mut batch: Batch) -> Result<u64, End> {
+    let own = |event: &&mut Event| W::takes(event.data.event_type());
+    let mut spans = traces::batch(W::NAME, batch.events_mut().filter(own));
     let tag = batch.last_tag;
     let _held = tools.context.metrics.in_hand.begin(age(tools, batch.events()));
     let outbox = if batch.alone {
@@ -256,6 +259,7 @@ async fn process<W: Worker>(worker: &W, tools: &Tools, batch: Batch) -> Result<u
     } else {
         apply(worker, tools, batch).await?
     };
+    spans.committed();
     failpoint::reach("worker::after-commit")?;
     settle::publish(tools, outbox).await?;
     failpoint::reach("worker::before-ack")?;

@@ -3,6 +3,7 @@
 pub mod bed;
 mod browser;
 pub mod clients;
+mod collector;
 mod database;
 pub mod environment;
 pub mod eventually;
@@ -27,6 +28,7 @@ mod yaml;
 
 pub use bed::{Bed, Servers};
 pub use browser::Browser;
+pub use collector::{Collector, Exported};
 pub use database::Database;
 pub use eventually::{PATIENCE, eventually};
 pub use ingress::{Ingress, PASSWORD};

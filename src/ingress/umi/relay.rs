@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    broker::{PublishError, hints::LETTERS},
+    broker::{PublishError, compose, hints::LETTERS},
     domain::EventType,
     failpoint,
     ingress::App,
@@ -18,6 +18,7 @@ use crate::{
         registry::Done,
         site_events::{self, SiteEvent},
     },
+    traces,
 };
 
 /// Pause between two looks at what was missed.
@@ -109,7 +110,12 @@ async fn publish(app: &App, events: &[SiteEvent]) -> Result<(), Stuck> {
         match EventType::parse(&event.event_type) {
             Some(event_type) => {
                 let json = event.json.clone();
-                app.groups.publish_json(event_type, &event.id, json).await.map(|()| Some(event))
+                // Its bytes are stored: the context in it is the call's, and so is this span's parent.
+                let mut span =
+                    traces::publish(event_type, &event.id, || compose::trace_of(&event.json));
+                let sent = app.groups.publish_json(event_type, &event.id, json).await;
+                span.note(&sent);
+                sent.map(|()| Some(event))
             }
             None => Ok(None),
         }

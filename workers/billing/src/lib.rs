@@ -17,19 +17,20 @@ pub mod circuit;
 pub mod claim;
 pub mod outcome;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use referral::{
     broker::BrokerSettings,
     clock::Clock,
-    domain::Micros,
+    domain::{Micros, Trace},
     failpoint,
     lifecycle::Context,
     metrics::Metrics,
     outbox::{self, Attempt, Courier, Due, Jitter, Plan, Policy, Which},
     settings::{BillingSettings, SettingError, Settings},
     store::{Store, StoreError, StoreSettings},
-    webhook::{Sender, Signer},
+    traces,
+    webhook::{Credit, Exchange, Sender, Signer},
 };
 use tokio::time::Instant;
 
@@ -114,7 +115,7 @@ impl Courier for Poster {
     async fn attempt(&self, delivery: &Delivery, began: Micros) -> Attempt {
         failpoint::pass("billing::before-post");
         let watch = Instant::now();
-        let exchange = self.sender.post(&delivery.credit, began).await;
+        let exchange = self.post(delivery, began).await;
         failpoint::pass("billing::after-post");
         let now = outbox::outcome::ended(began, watch.elapsed());
         self.breaker.note(delivery, outcome::destination_fails(&exchange), now).await;
@@ -128,6 +129,33 @@ impl Courier for Poster {
     fn wakes_at(&self) -> Option<Micros> {
         self.breaker.wakes_at()
     }
+}
+
+impl Poster {
+    /// The POST, and the span that it is.
+    async fn post(&self, delivery: &Delivery, began: Micros) -> Exchange {
+        let (credit, mut span) = traced(delivery);
+        let exchange = self.sender.post(&credit, began).await;
+        match (exchange.status, &exchange.error) {
+            (Some(status), _) => span.answered(status),
+            (None, error) => span.failed(&error.as_deref().unwrap_or("no answer")),
+        }
+        exchange
+    }
+}
+
+/// The credit with the context of the span that this attempt is, where there is one.
+fn traced(delivery: &Delivery) -> (Cow<'_, Credit>, traces::Span) {
+    let credit = &delivery.credit;
+    let span = traces::attempt(delivery.attempts + 1, &credit.id, || Trace {
+        parent: credit.traceparent.clone(),
+        state: credit.tracestate.clone(),
+    });
+    let credit = match span.trace().cloned() {
+        Some(Trace { parent, .. }) => Cow::Owned(Credit { traceparent: parent, ..credit.clone() }),
+        None => Cow::Borrowed(credit),
+    };
+    (credit, span)
 }
 
 /// Delivers until it is told to stop, then finishes the requests in flight and records them.
