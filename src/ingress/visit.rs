@@ -26,7 +26,7 @@ const COUNTED_FOR_MS: u64 = 60 * 60 * 1000;
 /// A request of a link.
 pub struct Visit {
     client: Client,
-    is_visit: bool,
+    counts: bool,
     /// The page the link stood on.
     referrer: Option<String>,
     /// Its whole query string.
@@ -39,7 +39,7 @@ impl FromRequestParts<App> for Visit {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         Ok(Self {
             client: Client::from_request_parts(parts, app).await?,
-            is_visit: is_visit(&parts.method, &parts.headers),
+            counts: is_visit(&parts.method, &parts.headers),
             referrer: client::text(&parts.headers, header::REFERER.as_str()),
             query: parts.uri.query().unwrap_or_default().to_owned(),
         })
@@ -56,7 +56,7 @@ impl Visit {
     /// Keeps the visit as a click on `code`; the click's id, or none where it is no click: a `HEAD`,
     /// a prefetch, a code that is none or nobody's.
     pub async fn click(&self, app: &App, code: &str) -> Result<Option<String>, Refusal> {
-        if !self.is_visit {
+        if !self.counts {
             return Ok(None);
         }
         let Ok(code) = Code::parse(code) else { return Ok(None) };
