@@ -44,9 +44,7 @@ impl Batch {
             items.iter().filter_map(|item| item.checked.as_ref().ok())
         })
     }
-}
 
-impl Batch {
     /// The same, to be changed.
     pub fn events_mut(&mut self) -> impl Iterator<Item = &mut Event> {
         self.held.iter_mut().flat_map(|held| {
