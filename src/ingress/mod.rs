@@ -305,9 +305,6 @@ fn router(app: App) -> Router {
     routes
         .merge(dashboard::routes())
         .fallback(async || Refusal::not_found("there is nothing at this path"))
-        // Innermost, so that a panic is refused in the dialect's words, too.
-        .layer(tower_http::catch_panic::CatchPanicLayer::custom(problem::panicked))
-        .layer(middleware::from_fn(problem::render))
         .layer(middleware::from_fn_with_state(app.clone(), observe::request))
         .with_state(app)
 }

@@ -10,7 +10,7 @@ use axum::{
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
-use super::{App, client, spool::Spool};
+use super::{App, client, problem, spool::Spool};
 use crate::{
     broker::{Broker, Depth},
     clock::Clock,
@@ -25,7 +25,8 @@ const EVERY: Duration = Duration::from_secs(5);
 /// What is of no trace: assets, and what an open page is told.
 const QUIET: [&str; 3] = ["/dashboard/assets/{name}", "/dashboard/live", "/swagger/{file}"];
 
-/// Counts a request by its route's template, never by its path; the span that it is, likewise.
+/// Middleware, the only one of all routes, as each costs every request some allocations: counts a request by its
+/// route's template, never by its path; the span that it is, likewise; and has it answered and rendered.
 pub async fn request(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let template = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let route = if template.is_empty() { "none" } else { template }.to_owned();
@@ -39,7 +40,7 @@ pub async fn request(State(app): State<App>, mut request: Request, next: Next) -
     if let Some(trace) = span.trace() {
         request.extensions_mut().insert(trace.clone());
     }
-    let response = next.run(request).await;
+    let response = problem::render(request, next).await;
     span.answered(response.status().as_u16());
     let seconds = begun.elapsed().as_secs_f64();
     let status = match response.status().as_u16() / 100 {

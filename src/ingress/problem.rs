@@ -2,7 +2,7 @@
 //!
 //! A handler says *what* is wrong, as a [`Refusal`]; [`render`] says it in the words of the path's
 //! [`Dialect`].
-use std::borrow::Cow;
+use std::{any::Any, borrow::Cow, panic::AssertUnwindSafe};
 
 use axum::{
     Json,
@@ -11,6 +11,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use futures_util::FutureExt as _;
 use serde::{Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
@@ -114,8 +115,7 @@ impl IntoResponse for Refusal {
 }
 
 /// 500 for a handler that panicked; the panic itself is in the log already.
-#[expect(clippy::needless_pass_by_value, reason = "as tower-http calls it")]
-pub fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
+fn panicked(cause: &(dyn Any + Send)) -> Response {
     let text = cause.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("no text");
     Refusal::internal(&format!("a handler panicked: {text}")).into_response()
@@ -214,10 +214,11 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for InPath<
     }
 }
 
-/// Middleware: gives every refusal its body.
+/// Has the request answered, and gives every refusal its body, that of a panic, too.
 pub async fn render(request: Request, next: Next) -> Response {
     let dialect = Dialect::of(request.uri().path());
-    let mut response = next.run(request).await;
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = answered.unwrap_or_else(|cause| panicked(&*cause));
     let status = response.status();
     let refusal = response.extensions_mut().remove::<Refusal>();
     let refusal = match refusal {

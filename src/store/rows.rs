@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use sea_orm::{QueryResult, Value};
 use serde_json::value::RawValue;
+use sqlx::{Decode, MySql, Postgres, Row as _, Sqlite, Type};
 
 use super::StoreError;
 
@@ -225,31 +226,59 @@ impl From<Box<RawValue>> for RawValueText {
 }
 
 /// A row that came back.
+///
+/// Read by sqlx itself: sea-orm makes an error of two texts of every null, and a row may have a dozen.
 pub struct Row(pub(super) QueryResult);
 
 impl Row {
     /// A text that cannot be null.
     pub fn text(&self, column: &str) -> Result<String, StoreError> {
-        Ok(self.0.try_get("", column)?)
+        self.text_or_null(column)?.ok_or_else(|| null(column))
     }
 
     /// A text or null.
     pub fn text_or_null(&self, column: &str) -> Result<Option<String>, StoreError> {
-        Ok(self.0.try_get("", column)?)
+        let Some(row) = self.0.try_as_mysql_row() else { return self.value(column) };
+        // Of a binary collation, such a column's type is bytes.
+        let bytes: Option<Vec<u8>> = row.try_get(column)?;
+        let text = bytes.map(String::from_utf8).transpose();
+        text.map_err(|error| StoreError::Broken(format!("{column}: {error}")))
     }
 
     /// An integer that cannot be null.
     pub fn int(&self, column: &str) -> Result<i64, StoreError> {
-        Ok(self.0.try_get("", column)?)
+        self.int_or_null(column)?.ok_or_else(|| null(column))
     }
 
     /// An integer or null.
     pub fn int_or_null(&self, column: &str) -> Result<Option<i64>, StoreError> {
-        Ok(self.0.try_get("", column)?)
+        self.value(column)
+    }
+
+    fn value<T>(&self, column: &str) -> Result<Option<T>, StoreError>
+    where
+        T: Type<Postgres> + for<'r> Decode<'r, Postgres>,
+        T: Type<MySql> + for<'r> Decode<'r, MySql>,
+        T: Type<Sqlite> + for<'r> Decode<'r, Sqlite>,
+    {
+        let value = if let Some(row) = self.0.try_as_pg_row() {
+            row.try_get(column)
+        } else if let Some(row) = self.0.try_as_mysql_row() {
+            row.try_get(column)
+        } else if let Some(row) = self.0.try_as_sqlite_row() {
+            row.try_get(column)
+        } else {
+            return Err(StoreError::Broken("a row of no known database".to_owned()));
+        };
+        Ok(value?)
     }
 
     /// A truth.
     pub fn truth(&self, column: &str) -> Result<bool, StoreError> {
         Ok(self.int(column)? != 0)
     }
+}
+
+fn null(column: &str) -> StoreError {
+    StoreError::Broken(format!("{column} is null"))
 }

@@ -73,7 +73,7 @@ impl<'a> Decision<'a> {
             }
             let own_code = (signup.user.domain_id, account.code.clone());
             self.known.own_codes.insert(own_code, signup.user.hash.clone());
-            self.known.accounts.insert(signup.user.clone(), account);
+            self.known.accounts.insert(signup.user.clone(), Box::new(account));
             self.created.insert(signup.user.clone());
             admitted.push(signup);
         }

@@ -157,8 +157,8 @@ impl Total {
 /// See the module. Everything here is of one database state, behind the users' locks.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// Users and those they wait for, as far up as it goes.
-    pub accounts: BTreeMap<User, Account>,
+    /// Users and those they wait for, as far up as it goes. Boxed, as a tree moves what it holds.
+    pub accounts: BTreeMap<User, Box<Account>>,
     /// Registered codes, by domain.
     pub codes: HashMap<(i64, Code), RegisteredCode>,
     /// Whose own code it is.

@@ -64,12 +64,13 @@ pub async fn accounts(
 
 fn keep(known: &mut Known, rows: &[Row]) -> Result<Vec<User>, StoreError> {
     let mut users = Vec::with_capacity(rows.len());
+    known.own_codes.reserve(rows.len());
     for row in rows {
         let account = account(row)?;
         let own_code = (account.user.domain_id, account.code.clone());
         known.own_codes.insert(own_code, account.user.hash.clone());
         users.push(account.user.clone());
-        known.accounts.insert(account.user.clone(), account);
+        known.accounts.insert(account.user.clone(), Box::new(account));
     }
     Ok(users)
 }

@@ -10,7 +10,7 @@ use uuid::{ContextV7, Uuid};
 
 use crate::{
     decide::Decision,
-    known::{Account, Terms, Wait},
+    known::{Account, Terms, User, Wait},
     ledger::{Entry, Kind},
 };
 
@@ -20,11 +20,11 @@ pub async fn decision(
     decision: &Decision<'_>,
     now: Micros,
 ) -> Result<Vec<String>, StoreError> {
-    let accounts = &decision.known.accounts;
-    let created = decision.created.iter().filter_map(|user| accounts.get(user));
+    let account = |user: &User| decision.known.accounts.get(user).map(|account| &**account);
+    let created = decision.created.iter().filter_map(account);
     tx.insert("account", &new_accounts(created)).await?;
     let settled = decision.changed.difference(&decision.created);
-    tx.update("account", 2, &changed_accounts(settled.filter_map(|u| accounts.get(u)))).await?;
+    tx.update("account", 2, &changed_accounts(settled.filter_map(account))).await?;
     let (entries, deliveries, ids) = ledger(&decision.entries, now);
     tx.insert("entry", &entries).await?;
     tx.insert("delivery", &deliveries).await?;
