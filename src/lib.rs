@@ -14,9 +14,10 @@
 //! | [`ingress`] | HTTP: contracts 2 and 5; only publishes and reads |
 //! | [`commands`] | the operator's commands of the program `referral` |
 //! | [`credentials`], [`one_time`] | keys, passwords and one-time codes as both make and check them |
-//! | [`settings`], [`telemetry`], [`traces`], [`lifecycle`], [`ops`], [`metrics`], [`series`], [`clock`] | what every program shares |
+//! | [`settings`], [`telemetry`], [`traces`], [`lifecycle`], [`ops`], [`metrics`], [`series`], [`calls`], [`clock`] | what every program shares |
 
 pub mod broker;
+pub mod calls;
 pub mod clock;
 pub mod commands;
 pub mod credentials;

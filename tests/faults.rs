@@ -7,7 +7,7 @@ mod alarms;
 mod broker;
 mod commit;
 mod inert;
-mod locks;
+pub mod locks;
 mod room;
 mod scarce;
 mod secrets;

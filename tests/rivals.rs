@@ -5,6 +5,7 @@ use std::sync::Arc;
 use referral::broker::Outgoing;
 
 use crate::{
+    faults::locks::{lock, publish},
     harness::{
         Bed, Database, PATIENCE, Program, Tenant, bed::run, eventually, messages::batch,
         on_every_database, state,
@@ -86,21 +87,16 @@ async fn half_way(bed: Arc<Bed>) {
     let workers = vec![bed.start_planned(plan()).await, bed.start_planned(plan()).await];
     let logs = logs(&workers);
     let round = || (0..RECORDS).map(|row| click(&code(&tenant.world, row))).collect::<Vec<_>>();
-    let send = async |facts: &[Fact]| {
-        bed.publish(vec![batch(&facts.iter().collect::<Vec<_>>(), &tenant.name)]).await;
-    };
     let mut facts = round();
-    send(&facts).await;
+    publish(&bed, &tenant, &facts).await;
     state::expect(&bed, &tenant, &outcome(&tenant.world, &facts)).await;
     for number in 0..ROUNDS {
         let rival = bed.store.begin().await.expect("a transaction");
         let wanted = code(&tenant.world, RECORDS / 4 + number * 4);
-        let touch = "UPDATE daily_record SET clicks = clicks WHERE code = {?}";
-        let locked = rival.run(touch, None, vec![wanted.as_str().into()]).await.expect("locked");
-        assert_eq!(locked, 1);
+        lock(&rival, &tenant, &wanted).await;
         for _ in &workers {
             let now = round();
-            send(&now).await;
+            publish(&bed, &tenant, &now).await;
             facts.extend(now);
         }
         eventually("both wait", PATIENCE, async || match bed.waiting_for_locks().await? {

@@ -248,7 +248,8 @@ pub(super) async fn count(link: &Link, queue: &str) -> lapin::Result<u64> {
     Ok(look(&link.channel, queue).await?.message_count().into())
 }
 
-async fn look(channel: &Channel, queue: &str) -> lapin::Result<Queue> {
+/// What the broker says of a queue, which stays as it is.
+pub(super) async fn look(channel: &Channel, queue: &str) -> lapin::Result<Queue> {
     let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(queue.into(), options, FieldTable::default()).await
 }

@@ -2,13 +2,13 @@
 //! publishes is blocked by a broker in alarm, just when somebody wants to know.
 use std::{future::Future, time::Duration};
 
-use lapin::{options::QueueDeclareOptions, types::FieldTable};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Broker, BrokerError,
     connection::{Failure, Link},
+    consumer,
     topology::{Role, topology},
 };
 
@@ -86,7 +86,6 @@ async fn depths(link: &Link) -> Result<Vec<Depth>, Failure> {
 }
 
 async fn depth(link: &Link, queue: &'static str) -> Result<Depth, Failure> {
-    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    let found = link.channel.queue_declare(queue.into(), options, FieldTable::default()).await?;
+    let found = consumer::look(&link.channel, queue).await?;
     Ok(Depth { queue, ready: found.message_count(), consumers: found.consumer_count() })
 }

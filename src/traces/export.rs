@@ -1,9 +1,8 @@
 //! The spans' way out: the SDK's batch processor, with its own thread and a bounded queue, and OTLP
 //! over HTTP by the one HTTP client of the house.
 //!
-//! Requests run on the program's runtime; the processor's thread waits for them. Refuses to follow
-//! redirects, to use a proxy from the environment, and to repeat anything: what could not be
-//! exported is lost, and the log says so once a minute at most.
+//! Requests run on the program's runtime; the processor's thread waits for them. Refuses to repeat
+//! anything: what could not be exported is lost, and the log says so once a minute at most.
 use std::{
     error::Error as _,
     sync::{Mutex, PoisonError},
@@ -19,12 +18,12 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData},
 };
-use reqwest::{Client, redirect};
+use reqwest::Client;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::context::Following;
-use crate::settings::TraceSettings;
+use crate::{calls, settings::TraceSettings};
 
 /// Spans that wait to be exported; more are dropped. A whole batch of workers, three times.
 const QUEUE_MAX: usize = 16_384;
@@ -71,19 +70,11 @@ pub fn provider(settings: &TraceSettings, runtime: &Handle) -> anyhow::Result<Sd
 }
 
 fn client(settings: &TraceSettings) -> reqwest::Result<Client> {
-    let client = Client::builder()
-        .user_agent(concat!("referral/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .no_proxy()
+    calls::client("referral", settings.endpoint.starts_with("https:"))
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(TIMEOUT)
-        .pool_max_idle_per_host(1);
-    // Without TLS no certificates are needed, and a machine may have none.
-    let is_tls = settings.endpoint.starts_with("https:");
-    let client = if is_tls { client } else { client.tls_certs_only([]) };
-    client.build()
+        .pool_max_idle_per_host(1)
+        .build()
 }
 
 /// Sends what the exporter has made.

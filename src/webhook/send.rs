@@ -11,13 +11,12 @@ use std::{cell::Cell, error::Error as _, time::Duration};
 use reqwest::{
     Client, Request, Response,
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
-    redirect,
 };
 use tokio::time::{Instant, timeout_at};
 use tower::util::MapRequestLayer;
 
 use super::{Credit, Format, Signer, Target};
-use crate::{domain::Micros, settings::BillingSettings};
+use crate::{calls, domain::Micros, settings::BillingSettings};
 
 /// The most that connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -160,18 +159,11 @@ fn client(target: &Target, timeout: Duration, idle_max: usize) -> Result<Client,
         let _ = CONNECTED.try_with(|connected| connected.set(true));
         request
     });
-    let client = Client::builder()
-        .user_agent(concat!("referral-billing/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .no_proxy()
+    let client = calls::client("referral-billing", target.is_tls())
         .connect_timeout(CONNECT_TIMEOUT.min(timeout))
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(idle_max)
         .connector_layer(noting);
-    // Without TLS no certificates are needed, and a machine may have none.
-    let client = if target.is_tls() { client } else { client.tls_certs_only([]) };
     client.build().map_err(|error| Unable(told(&error)))
 }
 

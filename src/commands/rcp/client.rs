@@ -9,7 +9,6 @@ use anyhow::{Context as _, bail};
 use reqwest::{
     Client, Method, Response, Url,
     header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
-    redirect,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -20,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{answer, sync::PUTS_IN_FLIGHT_MAX};
-use crate::{broker::pace::backoff, clock::Clock, domain::retry_after};
+use crate::{broker::pace::backoff, calls, clock::Clock, domain::retry_after};
 
 /// The most that connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -122,19 +121,13 @@ impl Remote {
         clock: Clock,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let client = Client::builder()
-            .user_agent(concat!("referral-rcp-sync/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .no_proxy()
+        let client = calls::client("referral-rcp-sync", base.starts_with("https:"))
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(EXCHANGE_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(PUTS_IN_FLIGHT_MAX);
-        // Without TLS no certificates are needed, and a machine may have none.
-        let client = if base.starts_with("https:") { client } else { client.tls_certs_only([]) };
-        let client = client.build().context("no HTTP client")?;
+            .pool_max_idle_per_host(PUTS_IN_FLIGHT_MAX)
+            .build()
+            .context("no HTTP client")?;
         let session = Mutex::default();
         Ok(Self { client, base: base.to_owned(), credentials, clock, shutdown, session })
     }
