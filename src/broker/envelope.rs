@@ -3,7 +3,10 @@
 //!
 //! This is the one shared check of validity: both workers of a message come to the same verdict
 //! here, and the one that answers for the message's key parks what is bad.
-use std::{borrow::Cow, ops::Range};
+use std::{
+    borrow::Cow,
+    ops::{Deref, Range},
+};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -106,25 +109,45 @@ fn batch(text: &str, incoming: &Incoming<'_>, now: Micros) -> Decoded {
     Decoded::Events(items.collect())
 }
 
+/// A text that is borrowed from the body where nothing in it is escaped. (An `Option<Cow<str>>`
+/// would be copied always.)
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Text<'_> {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+}
+
 /// The members of an event in JSON format.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
-    specversion: Option<Cow<'a, str>>,
+    specversion: Option<Text<'a>>,
     #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
+    id: Option<Text<'a>>,
     #[serde(borrow)]
-    source: Option<Cow<'a, str>>,
+    source: Option<Text<'a>>,
     #[serde(borrow, rename = "type")]
-    kind: Option<Cow<'a, str>>,
+    kind: Option<Text<'a>>,
     #[serde(borrow)]
-    time: Option<Cow<'a, str>>,
+    time: Option<Text<'a>>,
     #[serde(borrow)]
-    domain: Option<Cow<'a, str>>,
+    domain: Option<Text<'a>>,
     #[serde(borrow)]
-    traceparent: Option<Cow<'a, str>>,
+    traceparent: Option<Text<'a>>,
     #[serde(borrow)]
-    tracestate: Option<Cow<'a, str>>,
+    tracestate: Option<Text<'a>>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
 }
@@ -133,8 +156,8 @@ fn single(text: &str, raw: Option<Range<usize>>, incoming: &Incoming<'_>, now: M
     match parse::<Envelope<'_>>(text, "") {
         Ok(mut envelope) => {
             if envelope.traceparent.is_none() {
-                envelope.traceparent = (incoming.header)("traceparent").map(Cow::Owned);
-                envelope.tracestate = (incoming.header)("tracestate").map(Cow::Owned);
+                envelope.traceparent = (incoming.header)("traceparent").map(Text::from);
+                envelope.tracestate = (incoming.header)("tracestate").map(Text::from);
             }
             let checked = check(&envelope, incoming.routing_key, now);
             let named = if checked.is_err() { envelope.named() } else { None };
@@ -150,7 +173,7 @@ pub(super) fn attribute(name: &str, header: &dyn Fn(&str) -> Option<String>) -> 
 }
 
 fn binary(text: &str, incoming: &Incoming<'_>, now: Micros) -> Item {
-    let attribute = |name: &str| attribute(name, incoming.header).map(Cow::Owned);
+    let attribute = |name: &str| attribute(name, incoming.header).map(Text::from);
     let mut envelope = Envelope {
         specversion: attribute("specversion"),
         id: attribute("id"),
@@ -159,9 +182,9 @@ fn binary(text: &str, incoming: &Incoming<'_>, now: Micros) -> Item {
         time: attribute("time"),
         domain: attribute("domain"),
         traceparent: attribute("traceparent")
-            .or_else(|| (incoming.header)("traceparent").map(Cow::Owned)),
+            .or_else(|| (incoming.header)("traceparent").map(Text::from)),
         tracestate: attribute("tracestate")
-            .or_else(|| (incoming.header)("tracestate").map(Cow::Owned)),
+            .or_else(|| (incoming.header)("tracestate").map(Text::from)),
         data: None,
     };
     let checked = match serde_json::from_str::<&RawValue>(text) {
@@ -187,18 +210,18 @@ fn check(envelope: &Envelope<'_>, routing_key: &str, now: Micros) -> Result<Even
     if envelope.specversion.as_deref() != Some("1.0") {
         return Err(Bad::new(Reason::Schema, "specversion must be \"1.0\""));
     }
-    let id = required_text("id", envelope.id.as_deref())?;
-    let source = required_text("source", envelope.source.as_deref())?;
-    let kind = required_text("type", envelope.kind.as_deref())?;
-    let Some(event_type) = EventType::parse(&kind) else {
+    let id = required("id", envelope.id.as_deref())?;
+    let source = required("source", envelope.source.as_deref())?;
+    let kind = required("type", envelope.kind.as_deref())?;
+    let Some(event_type) = EventType::parse(kind) else {
         return Err(Bad::new(Reason::UnknownType, format!("type {kind:?} is not known")));
     };
     if routing_key != KEY_BATCH && routing_key != event_type.routing_key() {
         let detail = format!("type {kind} does not belong under the routing key {routing_key:?}");
         return Err(Bad::new(Reason::WrongKey, detail));
     }
-    let time = required_text("time", envelope.time.as_deref())?;
-    let time = Micros::parse(&time).map_err(|e| invalid(Reason::Schema, "time", e))?;
+    let time = required("time", envelope.time.as_deref())?;
+    let time = Micros::parse(time).map_err(|e| invalid(Reason::Schema, "time", e))?;
     if time > now.plus_ms(FUTURE_MAX_MS) {
         return Err(Bad::new(Reason::TimeInFuture, "time lies more than 24 h in the future"));
     }
@@ -214,15 +237,22 @@ fn check(envelope: &Envelope<'_>, routing_key: &str, now: Micros) -> Result<Even
         EventType::Signup => Data::Signup(data::signup(data.get())?),
         EventType::Payment => Data::Payment(data::payment(data.get())?),
     };
-    Ok(Event { key: EventKey::new(&source, &id), id, source, time, domain, trace, data })
+    let key = EventKey::new(source, id);
+    let (id, source) = (id.to_owned(), source.to_owned());
+    Ok(Event { key, id, source, time, domain, trace, data })
 }
 
-fn required_text(field: &str, value: Option<&str>) -> Result<String, Bad> {
-    text(field, value)?.ok_or_else(|| Bad::new(Reason::Schema, format!("{field} is required")))
+fn required<'t>(field: &str, value: Option<&'t str>) -> Result<&'t str, Bad> {
+    given(field, value)?.ok_or_else(|| Bad::new(Reason::Schema, format!("{field} is required")))
+}
+
+/// The same as [`given`], to be kept.
+fn text(field: &str, value: Option<&str>) -> Result<Option<String>, Bad> {
+    Ok(given(field, value)?.map(str::to_owned))
 }
 
 /// An optional text: an empty one counts as missing, as many publishers send it so.
-fn text(field: &str, value: Option<&str>) -> Result<Option<String>, Bad> {
+fn given<'t>(field: &str, value: Option<&'t str>) -> Result<Option<&'t str>, Bad> {
     let Some(value) = value.filter(|text| !text.is_empty()) else { return Ok(None) };
     // Bytes are an upper bound of characters: counting is for the rare long text.
     if value.len() > TEXT_MAX_CHARS && value.chars().count() > TEXT_MAX_CHARS {
@@ -232,7 +262,7 @@ fn text(field: &str, value: Option<&str>) -> Result<Option<String>, Bad> {
     if value.as_bytes().contains(&0) {
         return Err(Bad::new(Reason::Schema, format!("{field} must not contain U+0000")));
     }
-    Ok(Some(value.to_owned()))
+    Ok(Some(value))
 }
 
 fn invalid(reason: Reason, field: &str, error: Invalid) -> Bad {

@@ -1,10 +1,8 @@
 //! The `data` of each event type: which members there are and what they must be (contract 1).
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{invalid, parse, text};
+use super::{Text, given, invalid, parse, text};
 use crate::domain::{
     Bad, Click, Code, Currency, Email, Money, Payment, Reason, Signup, UserHash,
     event::{Paid, TEXT_MAX_CHARS},
@@ -14,17 +12,17 @@ use crate::domain::{
 #[derive(Deserialize)]
 struct ClickData<'a> {
     #[serde(borrow)]
-    code: Option<Cow<'a, str>>,
+    code: Option<Text<'a>>,
     #[serde(borrow)]
-    ip: Option<Cow<'a, str>>,
+    ip: Option<Text<'a>>,
     #[serde(borrow)]
-    user_agent: Option<Cow<'a, str>>,
+    user_agent: Option<Text<'a>>,
     #[serde(borrow)]
-    referrer: Option<Cow<'a, str>>,
+    referrer: Option<Text<'a>>,
     #[serde(borrow)]
-    user_hash: Option<Cow<'a, str>>,
+    user_hash: Option<Text<'a>>,
     #[serde(borrow)]
-    query_string: Option<Cow<'a, str>>,
+    query_string: Option<Text<'a>>,
 }
 
 pub(super) fn click(data: &str) -> Result<Click, Bad> {
@@ -48,21 +46,21 @@ pub(super) fn click(data: &str) -> Result<Click, Bad> {
 #[derive(Deserialize)]
 struct SignupData<'a> {
     #[serde(borrow)]
-    user_hash: Option<Cow<'a, str>>,
+    user_hash: Option<Text<'a>>,
     #[serde(borrow)]
-    code: Option<Cow<'a, str>>,
+    code: Option<Text<'a>>,
     #[serde(borrow)]
-    user_indicator: Option<Cow<'a, str>>,
+    user_indicator: Option<Text<'a>>,
     #[serde(borrow)]
-    email: Option<Cow<'a, str>>,
+    email: Option<Text<'a>>,
     program_id: Option<i64>,
 }
 
 pub(super) fn signup(data: &str) -> Result<Signup, Bad> {
     let data: SignupData<'_> = parse(data, "data.")?;
-    let code = text("data.code", data.code.as_deref())?;
-    let indicator = text("data.user_indicator", data.user_indicator.as_deref())?;
-    let email = text("data.email", data.email.as_deref())?;
+    let code = given("data.code", data.code.as_deref())?;
+    let indicator = given("data.user_indicator", data.user_indicator.as_deref())?;
+    let email = given("data.email", data.email.as_deref())?;
     Ok(Signup {
         user_hash: user_hash(data.user_hash.as_deref())?,
         code: optional(code, Code::parse, Reason::CodeInvalid, "data.code")?,
@@ -80,9 +78,9 @@ pub(super) fn signup(data: &str) -> Result<Signup, Bad> {
 #[derive(Deserialize)]
 struct PaymentData<'a> {
     #[serde(borrow)]
-    user_hash: Option<Cow<'a, str>>,
+    user_hash: Option<Text<'a>>,
     #[serde(borrow)]
-    currency: Option<Cow<'a, str>>,
+    currency: Option<Text<'a>>,
     #[serde(borrow)]
     amount: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -98,7 +96,7 @@ struct Exchange {
 
 pub(super) fn payment(data: &str) -> Result<Payment, Bad> {
     let data: PaymentData<'_> = parse(data, "data.")?;
-    let currency = text("data.currency", data.currency.as_deref())?;
+    let currency = given("data.currency", data.currency.as_deref())?;
     let paid = match (present(data.amount), present(data.total_amount_paid)) {
         (Some(amount), None) => Paid::Amount(money("data.amount", amount)?),
         (None, Some(total)) => Paid::Total(money("data.total_amount_paid", total)?),
@@ -144,18 +142,22 @@ fn present(value: Option<&RawValue>) -> Option<&RawValue> {
 
 /// A decimal string or a JSON number, taken from its text: no float in between.
 fn money(field: &str, raw: &RawValue) -> Result<Money, Bad> {
-    let text: Cow<'_, str> = match raw.get().as_bytes().first() {
-        Some(b'"') => parse(raw.get(), &format!("{field}."))?,
-        _ => Cow::Borrowed(raw.get()),
+    let quoted: Text<'_>;
+    let text = match raw.get().as_bytes().first() {
+        Some(b'"') => {
+            quoted = parse(raw.get(), &format!("{field}."))?;
+            &*quoted
+        }
+        _ => raw.get(),
     };
-    Money::parse(&text).map_err(|e| invalid(Reason::AmountInvalid, field, e))
+    Money::parse(text).map_err(|e| invalid(Reason::AmountInvalid, field, e))
 }
 
 fn optional<T>(
-    value: Option<String>,
+    value: Option<&str>,
     parse: impl FnOnce(&str) -> Result<T, Invalid>,
     reason: Reason,
     field: &str,
 ) -> Result<Option<T>, Bad> {
-    value.map(|text| parse(&text)).transpose().map_err(|e| invalid(reason, field, e))
+    value.map(parse).transpose().map_err(|e| invalid(reason, field, e))
 }

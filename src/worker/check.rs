@@ -149,7 +149,7 @@ impl Checked {
 pub type Names = (String, String);
 
 fn take(item: &mut Item) -> Result<Event, (Bad, Option<Names>)> {
-    let taken = Err(Bad::new(Reason::Schema, "taken"));
+    let taken = Err(Bad::new(Reason::Schema, String::new()));
     std::mem::replace(&mut item.checked, taken).map_err(|bad| (bad, item.named.take()))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A batch ends when it is full, when nothing waits, or before a message that has to be tried in
 //! smaller company. Batches keep the queue's order, so one ack settles all up to its last tag.
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use tokio::time::Instant;
 
@@ -27,8 +27,8 @@ pub struct Held {
 pub struct Batch {
     /// In the queue's order.
     pub held: Vec<Held>,
-    /// The last message's delivery tag.
-    pub last_tag: u64,
+    /// Their delivery tags, which follow each other.
+    pub tags: RangeInclusive<u64>,
     /// One message that has to be tried alone, event by event.
     pub alone: bool,
 }
@@ -148,7 +148,8 @@ impl Collector {
             return None;
         }
         let held = std::mem::take(&mut self.current);
-        let last_tag = held.last().map_or(0, |last| last.message.tag);
+        let tag = |held: Option<&Held>| held.map_or(0, |held| held.message.tag);
+        let tags = tag(held.first())..=tag(held.last());
         let alone = held.len() == 1 && self.company_max == 1;
         self.last_events = self.events;
         (self.events, self.bytes) = (0, 0);
@@ -158,7 +159,7 @@ impl Collector {
             let company = company_max(next.message.delivery_count);
             self.put(next, company);
         }
-        Some(Batch { held, last_tag, alone })
+        Some(Batch { held, tags, alone })
     }
 }
 

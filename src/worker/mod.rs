@@ -2,8 +2,8 @@
 //!
 //! It keeps the promises of contract 1 that do not depend on what an event means:
 //!
-//! - A batch is acknowledged, in one frame, only after its transaction has committed and what was
-//!   bad in it is parked and confirmed.
+//! - A batch is acknowledged only after its transaction has committed and what was bad in it is
+//!   parked and confirmed.
 //! - While one batch commits, the next is collected and decoded.
 //! - A database that is away: the batch is held, and tried again until it is back.
 //! - A broker that is away: everything held is dropped (it comes again), and consumed anew.
@@ -20,7 +20,7 @@ mod setup;
 
 pub use setup::{SETTINGS, Setup};
 
-use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashMap, ops::RangeInclusive, pin::Pin, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -41,6 +41,10 @@ use fit::Fit;
 /// How long a batch is held for a database that is away, before its messages go back to the queue:
 /// well before the broker's own limit of 30 minutes.
 const HOLD_MAX: Duration = Duration::from_secs(600);
+
+/// Messages that one acknowledgement settles at most: a quorum queue that is told of thousands at once
+/// hands over the next ones more slowly.
+const ACK_MOST: u64 = 250;
 
 /// A session that lasted so long was no failed try to have one.
 const HEALTHY_AFTER: Duration = Duration::from_secs(30);
@@ -150,7 +154,9 @@ pub async fn run<W: Worker>(worker: &W, tools: &Tools) -> Result<(), BrokerError
     Ok(())
 }
 
-type Processing<'a> = Pin<Box<dyn Future<Output = Result<u64, End>> + 'a>>;
+/// The delivery tags of a batch that is done, which follow each other.
+type Done = RangeInclusive<u64>;
+type Processing<'a> = Pin<Box<dyn Future<Output = Result<Done, End>> + 'a>>;
 
 /// One session: collects while the batch before commits.
 async fn serve<W: Worker>(worker: &W, tools: &Tools, mut session: Session) -> End {
@@ -179,7 +185,7 @@ async fn serve<W: Worker>(worker: &W, tools: &Tools, mut session: Session) -> En
             Step::Done(done) => {
                 processing = None;
                 match done {
-                    Ok(tag) => acknowledge(&mut session, tag).await,
+                    Ok(tags) => acknowledge(&session, tags).await,
                     Err(end) => Err(end),
                 }
             }
@@ -217,13 +223,13 @@ async fn serve<W: Worker>(worker: &W, tools: &Tools, mut session: Session) -> En
 }
 
 enum Step {
-    Done(Result<u64, End>),
+    Done(Result<Done, End>),
     Arrived(Result<crate::broker::Message, Lost>),
     Lingered,
     Stop,
 }
 
-async fn finished(processing: &mut Option<Processing<'_>>) -> Result<u64, End> {
+async fn finished(processing: &mut Option<Processing<'_>>) -> Result<Done, End> {
     match processing {
         Some(processing) => processing.await,
         None => std::future::pending().await,
@@ -248,11 +254,11 @@ fn take(
     Ok(())
 }
 
-/// From a batch to the tag that may be acknowledged.
-async fn process<W: Worker>(worker: &W, tools: &Tools, mut batch: Batch) -> Result<u64, End> {
+/// From a batch to the tags that may be acknowledged.
+async fn process<W: Worker>(worker: &W, tools: &Tools, mut batch: Batch) -> Result<Done, End> {
     let own = |event: &&mut Event| W::takes(event.data.event_type());
     let mut spans = traces::batch(W::NAME, batch.events_mut().filter(own));
-    let tag = batch.last_tag;
+    let tags = batch.tags.clone();
     let _held = tools.context.metrics.in_hand.begin(age(tools, batch.events()));
     let outbox = if batch.alone {
         lone::apply(worker, tools, batch).await?
@@ -263,11 +269,16 @@ async fn process<W: Worker>(worker: &W, tools: &Tools, mut batch: Batch) -> Resu
     failpoint::reach("worker::after-commit")?;
     settle::publish(tools, outbox).await?;
     failpoint::reach("worker::before-ack")?;
-    Ok(tag)
+    Ok(tags)
 }
 
-async fn acknowledge(session: &mut Session, tag: u64) -> Result<(), End> {
-    session.ack_through(tag).await?;
+async fn acknowledge(session: &Session, tags: Done) -> Result<(), End> {
+    let mut next = *tags.start();
+    while next <= *tags.end() {
+        let last = (next + ACK_MOST - 1).min(*tags.end());
+        session.ack_through(last).await?;
+        next = last + 1;
+    }
     Ok(failpoint::reach("worker::after-ack")?)
 }
 
