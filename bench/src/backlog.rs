@@ -19,6 +19,8 @@ use crate::ground::Ground;
 /// Messages that are published together.
 const WINDOW: usize = 1_000;
 const WINDOWS: usize = 2;
+/// Users who refer all others.
+const REFERRERS: usize = 100;
 
 /// A backlog.
 #[derive(Debug, Clone, Copy)]
@@ -90,10 +92,13 @@ impl Backlog {
                 code(name),
                 number % 250,
             ),
+            EventType::Signup if name < REFERRERS => {
+                write!(data, r#""user_hash":"user-{name}","email":"user-{name}@example.com""#)
+            }
             EventType::Signup => write!(
                 data,
-                r#""user_hash":"user-{name}","user_indicator":"referrer-{}","email":"user-{name}@example.com""#,
-                name % 100,
+                r#""user_hash":"user-{name}","user_indicator":"user-{}","email":"user-{name}@example.com""#,
+                name % REFERRERS,
             ),
             EventType::Payment => write!(data, r#""user_hash":"user-{name}","amount":"0.01""#),
         };

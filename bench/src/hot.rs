@@ -296,18 +296,19 @@ fn referrers() -> anyhow::Result<Vec<NewSignup>> {
 /// Users whom they refer.
 fn referred(count: usize) -> anyhow::Result<Vec<NewSignup>> {
     let backlog = Backlog { kind: EventType::Signup, events: count, grouped: 1, names: count };
-    let signup = |event: Event| {
+    let signup = |(number, event): (usize, Event)| {
         let Data::Signup(signup) = event.data else { anyhow::bail!("a signup") };
+        let indicator = UserHash::parse(&format!("referrer-{}", number % REFERRERS)).ok();
         Ok(NewSignup {
             key: event.key,
             user: User { domain_id: 1, hash: signup.user_hash },
             email: signup.email,
-            claim: Claim { indicator: signup.user_indicator, ..Claim::default() },
+            claim: Claim { indicator, ..Claim::default() },
             cause: Cause { source: event.source, id: event.id },
             trace: event.trace,
         })
     };
-    events(&backlog)?.into_iter().map(signup).collect()
+    events(&backlog)?.into_iter().enumerate().map(signup).collect()
 }
 
 /// As an earlier batch would have.

@@ -1,8 +1,9 @@
 //! Grouping: events that arrive together leave as one message, and each request waits for that
 //! one confirm, or for its own part of that one reply (contract 1).
 //!
-//! A lane is a task per event type. It does not wait while nothing is in flight: a lone event
-//! leaves at once. Under load the events of one linger, or a full group, leave together.
+//! A lane is a task per event type. It does not wait while little is in flight: a lone event leaves
+//! at once, and so do those that arrived with it. Under load the events of one linger, or a full
+//! group, leave together.
 //! A caller that goes away neither loses nor keeps anything: groups are published by tasks.
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
@@ -24,6 +25,8 @@ use crate::{
     series::ResultLabel,
 };
 
+/// Groups of one lane in flight beside which another one leaves without a linger.
+const EAGER_MAX: usize = 3;
 /// Groups of one lane in flight; further events wait, and their callers' deadline runs.
 const IN_FLIGHT_MAX: usize = 16;
 /// Most bytes of one group, so that it stays far below `MAX_MESSAGE`.
@@ -36,7 +39,7 @@ const QUEUED_MAX: usize = 4096;
 /// How groups are made.
 #[derive(Debug, Clone)]
 pub struct GroupSettings {
-    /// How long a group waits for company while others are in flight.
+    /// How long a group waits for company while more than a few others are in flight.
     pub linger: Duration,
     /// Most events of one group.
     pub events_max: usize,
@@ -192,7 +195,7 @@ impl Group {
 
 /// Whether a group leaves now.
 fn leaves(in_flight: usize, is_full: bool, lingered: bool) -> bool {
-    in_flight == 0 || (in_flight < IN_FLIGHT_MAX && (is_full || lingered))
+    in_flight <= EAGER_MAX || (in_flight < IN_FLIGHT_MAX && (is_full || lingered))
 }
 
 /// A lane's task: groups what comes and hands each group to `send`.
@@ -216,6 +219,8 @@ async fn run<S, F>(
         let linger = tokio::time::sleep_until(Instant::now() + settings.linger);
         let mut linger = std::pin::pin!(linger);
         let mut lingered = false;
+        // Requests that are being handled now get in.
+        tokio::task::yield_now().await;
         loop {
             while held.is_none() {
                 let Ok(waiting) = queue.try_recv() else { break };
@@ -295,99 +300,5 @@ fn by_id(body: &[u8]) -> HashMap<String, Reply> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use super::*;
-
-    fn settings() -> GroupSettings {
-        GroupSettings {
-            linger: Duration::from_millis(1),
-            events_max: 4,
-            message_bytes_max: 1 << 20,
-            publish_timeout: Duration::from_secs(5),
-            reply_timeout: Duration::from_secs(2),
-        }
-    }
-
-    fn waiting(id: &str) -> (Waiting, oneshot::Receiver<Answer>) {
-        let (answer, answered) = oneshot::channel();
-        (Waiting { id: id.to_owned(), json: format!("{{\"id\":\"{id}\"}}"), answer }, answered)
-    }
-
-    #[test]
-    fn a_group_leaves_when_alone_or_full_or_after_its_linger() {
-        for (in_flight, is_full, lingered, expected) in [
-            (0, false, false, true),
-            (1, false, false, false),
-            (1, true, false, true),
-            (1, false, true, true),
-            (4, true, false, true),
-            (IN_FLIGHT_MAX, true, true, false),
-        ] {
-            assert_eq!(leaves(in_flight, is_full, lingered), expected, "{in_flight} in flight");
-        }
-    }
-
-    #[test]
-    fn a_group_is_bounded_in_events_and_bytes() {
-        let mut group = Group::new(waiting("0").0);
-        for id in ["1", "2", "3"] {
-            assert!(group.push(waiting(id).0, &settings()).is_none());
-        }
-        assert_eq!(group.push(waiting("4").0, &settings()).map(|w| w.id), Some("4".to_owned()));
-        let tight = GroupSettings { message_bytes_max: 24, ..settings() };
-        let mut group = Group::new(waiting("0").0);
-        assert!(group.push(waiting("1").0, &tight).is_none());
-        assert!(group.push(waiting("2").0, &tight).is_some());
-    }
-
-    #[tokio::test]
-    async fn a_lone_event_leaves_at_once_and_company_leaves_together() {
-        let sizes = Arc::new(Mutex::new(Vec::new()));
-        let seen = sizes.clone();
-        let send = move |group: Group| {
-            seen.lock().unwrap().push(group.events.len());
-            async move {
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                let events = group.events.len();
-                for waiting in group.events {
-                    let _ = waiting.answer.send(Ok(None));
-                }
-                (events, true)
-            }
-        };
-        let (queue, events) = mpsc::channel(100);
-        let lane = tokio::spawn(run(events, settings(), Arc::new(Metrics::new("ingress")), send));
-        let mut answers = Vec::new();
-        let (first, answered) = waiting("first");
-        queue.send(first).await.unwrap();
-        answers.push(answered);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        assert_eq!(*sizes.lock().unwrap(), [1], "alone: no linger");
-        for n in 0..6 {
-            let (next, answered) = waiting(&n.to_string());
-            queue.send(next).await.unwrap();
-            answers.push(answered);
-        }
-        let (gone, answered) = waiting("gone");
-        drop(answered);
-        queue.send(gone).await.unwrap();
-        drop(queue);
-        lane.await.unwrap();
-        assert_eq!(*sizes.lock().unwrap(), [1, 4, 2], "full, then after the linger; none for gone");
-        for answered in answers {
-            assert_eq!(answered.await.unwrap(), Ok(None));
-        }
-    }
-
-    #[test]
-    fn a_reply_is_told_apart_by_id() {
-        let body = br#"[{"id":"a","source":"s","type":"t","outcome":"created","code":"x"},
-            {"id":"b","source":"s","outcome":"invalid","reason":"schema","detail":"d"}]"#;
-        let replies = by_id(body);
-        assert_eq!(replies["a"].outcome, "created");
-        assert_eq!(replies["b"].reason.as_deref(), Some("schema"));
-        assert!(by_id(b"rubbish").is_empty());
-    }
-}
+#[path = "group_tests.rs"]
+mod tests;

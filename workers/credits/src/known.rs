@@ -172,7 +172,7 @@ pub struct Known {
     /// Whose state may be changed: nobody else changes it, and their totals are known. Others are
     /// here to be looked at only.
     pub locked: BTreeSet<User>,
-    /// What payers have paid, this batch included.
+    /// What they have paid, this batch included.
     pub totals: HashMap<User, Total>,
 }
 

@@ -1,8 +1,8 @@
 //! The worker `credits`: signups and payments become credit entries and deliveries (contract 5).
 //!
 //! A batch is applied in one transaction ([`transaction`]): the raw rows go in first (their unique
-//! keys are the inbox), the users concerned are locked, what is known of them is loaded
-//! ([`load`]), the rules decide ([`decide`], pure), and accounts, entries and deliveries are
+//! keys are the inbox), the users concerned are locked, what may change about them is loaded
+//! ([`load`]; what is fixed about payers was read before: [`payments`]), the rules decide ([`decide`], pure), and accounts, entries and deliveries are
 //! written ([`mod@write`]). Who waits for somebody is settled when that one arrives ([`waiting`]).
 //!
 //! Owns the tables `signup`, `account`, `account_email`, `payment`, `payer` and `entry`, and makes
@@ -11,6 +11,7 @@ pub mod decide;
 pub mod known;
 pub mod ledger;
 mod load;
+mod payments;
 mod replies;
 mod rewards;
 pub mod signup;

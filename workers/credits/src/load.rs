@@ -75,12 +75,21 @@ fn keep(known: &mut Known, rows: &[Row]) -> Result<Vec<User>, StoreError> {
     Ok(users)
 }
 
-/// Reads the totals of these payers.
-pub async fn totals(tx: &Tx, known: &mut Known, payers: &Rows) -> Result<(), StoreError> {
+/// Reads the totals of these payers, as far as they have reached what is said with them.
+pub async fn totals<'a>(
+    tx: &Tx,
+    known: &mut Known,
+    payers: impl Iterator<Item = (&'a User, Money)>,
+) -> Result<(), StoreError> {
     const FIND: &str = "SELECT p.domain_id AS domain_id, p.user_hash AS user_hash, \
         p.sum_minor AS sum_minor, p.max_minor AS max_minor FROM {rows} JOIN payer p \
-        ON p.domain_id = r.domain_id AND p.user_hash = r.user_hash";
-    for row in tx.all(FIND, Some(payers), Vec::new()).await? {
+        ON p.domain_id = r.domain_id AND p.user_hash = r.user_hash \
+        WHERE p.sum_minor >= r.from_minor OR p.max_minor >= r.from_minor";
+    let mut rows = Rows::new(&[("domain_id", Int), ("user_hash", Text), ("from_minor", Int)]);
+    for (user, from) in payers {
+        rows.push([user.domain_id.into(), user.hash.as_str().into(), from.minor().into()]);
+    }
+    for row in tx.all(FIND, Some(&rows), Vec::new()).await? {
         let sum = Money::from_minor(row.int("sum_minor")?);
         let largest = Money::from_minor(row.int("max_minor")?);
         known.totals.insert(user(&row)?, Total { sum, largest });

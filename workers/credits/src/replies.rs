@@ -3,22 +3,22 @@
 use std::collections::HashMap;
 
 use referral::{
-    domain::{Code, EventKey, EventType, Money, Payment},
+    domain::{Code, EventKey, EventType, Money},
     store::{
         Param, Rows, StoreError, Tx,
         rows::Kind::{Int, Text},
     },
-    worker::Placed,
 };
 use serde_json::{Map, Value};
 
-use crate::{decide::Decision, known::User, load};
+use crate::{decide::Decision, load, payments::Incoming};
 
-/// Stores the outcomes of new events. A payment that acquired nothing keeps its null.
+/// Stores the outcomes of new events; those of payments of users whose account was not read were
+/// written with their rows. A payment that acquired nothing keeps its null.
 pub async fn store(
     tx: &Tx,
     decision: &Decision<'_>,
-    payments: &[(&Placed, &Payment)],
+    payments: &[&Incoming<'_>],
 ) -> Result<(), StoreError> {
     let mut signups = Rows::new(&[("event_key", Text), ("outcome", Text)]);
     for (key, outcome) in &decision.outcomes {
@@ -26,11 +26,10 @@ pub async fn store(
     }
     tx.update("signup", 1, &signups).await?;
     let mut acquired = Rows::new(&[("event_key", Text), ("acquired_minor", Int)]);
-    for (placed, payment) in payments {
-        let user = User { domain_id: placed.domain.id, hash: payment.user_hash.clone() };
-        let credit = decision.acquired_credit(&user);
+    for incoming in payments {
+        let credit = decision.acquired_credit(&incoming.payer);
         if !credit.is_zero() {
-            acquired.push([placed.event.key.as_str().into(), credit.minor().into()]);
+            acquired.push([incoming.key().as_str().into(), credit.minor().into()]);
         }
     }
     tx.update("payment", 1, &acquired).await

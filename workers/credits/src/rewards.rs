@@ -1,22 +1,29 @@
 //! The referrer's share of each payment (contract 4): a function of the payment's amount and the
 //! payer's terms, stored with the payment once both are known.
+use std::collections::HashMap;
+
 use referral::{
-    domain::{Money, Payment, event::Paid},
+    domain::Money,
     store::{
         Rows, StoreError, Tx,
         rows::Kind::{Int, Text},
     },
-    worker::Placed,
 };
 
-use crate::{decide::Decision, known::User, load, transaction::counts};
+use crate::{
+    decide::Decision,
+    known::User,
+    load,
+    payments::{Incoming, Standing},
+};
 
-/// Accrues the rewards of new payments of settled payers, and of all earlier payments of payers
-/// who were settled just now.
+/// Accrues the rewards of new payments of settled payers, unless they were written with their rows, and
+/// of all earlier payments of payers who were settled just now.
 pub async fn accrue(
     tx: &Tx,
     decision: &Decision<'_>,
-    payments: &[(&Placed, &Payment)],
+    payments: &[&Incoming<'_>],
+    standings: &HashMap<User, Standing>,
 ) -> Result<(), StoreError> {
     let percent_of = |user: &User| {
         let account = decision.known.accounts.get(user)?;
@@ -24,14 +31,14 @@ pub async fn accrue(
         account.terms.as_ref().map(|terms| terms.reward_percent_e4).filter(|percent| *percent > 0)
     };
     let mut rewards = Rows::new(&[("event_key", Text), ("reward_minor", Int)]);
-    for (placed, payment) in payments {
-        let user = User { domain_id: placed.domain.id, hash: payment.user_hash.clone() };
-        if let (Paid::Amount(amount), Some(percent)) = (payment.paid, percent_of(&user))
-            && counts(placed, payment)
-            && !decision.changed.contains(&user)
+    for incoming in payments {
+        let payer = &incoming.payer;
+        if let (Some(amount), Some(percent)) = (incoming.rewarded(), percent_of(payer))
+            && !standings.contains_key(payer)
+            && !decision.changed.contains(payer)
         {
             let reward = amount.share(percent);
-            rewards.push([placed.event.key.as_str().into(), reward.minor().into()]);
+            rewards.push([incoming.key().as_str().into(), reward.minor().into()]);
         }
     }
     const EARLIER: &str = "SELECT p.event_key AS event_key, p.amount_minor AS amount_minor, \

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use referral::{
-    domain::{Currency, Data, EventKey, Money, Payment, Signup, event::Paid, money::SUM_MAX_MINOR},
+    domain::{Currency, Data, EventKey, Micros, Money, Signup, event::Paid, money::SUM_MAX_MINOR},
     failpoint,
     store::{
         New, Param, Row, Rows, Store, StoreError, Tx,
@@ -20,11 +20,11 @@ use crate::{
     decide::Decision,
     known::{Cause, Claim, Known, Total, User},
     load::{self, Claims},
+    payments::{self, Incoming, Standing},
     replies, rewards,
     signup::NewSignup,
     write,
 };
-use referral::domain::Micros;
 
 /// What a transaction did.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ pub struct Done {
 /// Events sorted by kind and key.
 struct Inbox<'a> {
     signups: BTreeMap<EventKey, (&'a Placed, &'a Signup)>,
-    payments: BTreeMap<EventKey, (&'a Placed, &'a Payment)>,
+    payments: BTreeMap<EventKey, Incoming<'a>>,
 }
 
 /// Applies `events`, and settles those of `candidates` that can be, in one transaction.
@@ -52,14 +52,17 @@ pub async fn run(
     now: Micros,
 ) -> Result<Done, StoreError> {
     let inbox = Inbox::of(events);
+    let payers = inbox.payments.values().map(|incoming| &incoming.payer).collect();
+    let standings = payments::standings(store, &payers).await?;
     let tx = store.begin().await?;
     let new_signups = tx.insert_new("signup", &inbox.signup_rows(now)).await?;
-    let new_payments = tx.insert_new("payment", &inbox.payment_rows(now)).await?;
+    let payment_rows = payments::rows(inbox.payments.values(), &standings, now);
+    let new_payments = tx.insert_new("payment", &payment_rows).await?;
     let signups: Vec<NewSignup> = inbox.new_signups(events, &new_signups);
-    let payments: Vec<(&Placed, &Payment)> = inbox.new_payments(events, &new_payments);
+    let payments: Vec<&Incoming<'_>> = inbox.new_payments(events, &new_payments);
 
     let mut known = Known::default();
-    known.locked = lock(&tx, &mut known, &signups, &payments, candidates).await?;
+    lock(&tx, &mut known, &signups, &payments, &standings, candidates).await?;
     let users = known.locked.clone();
     load::accounts(&tx, &mut known, &users).await?;
     let currencies: HashMap<i64, Currency> =
@@ -74,26 +77,19 @@ pub async fn run(
     let mut decision = Decision::new(&mut known, &currency_of, now);
     decision.admit(&signups);
     decision.settle(&candidates.iter().cloned().collect::<Vec<_>>());
-    for (placed, payment) in &payments {
-        let user = User { domain_id: placed.domain.id, hash: payment.user_hash.clone() };
-        if counts(placed, payment) {
-            decision.reach(&user, Some(&cause(placed)), Some(&placed.event.trace));
+    for Incoming { placed, payer, .. } in payments.iter().filter(|incoming| incoming.counts()) {
+        if decision.known.accounts.contains_key(payer) {
+            decision.reach(payer, Some(&cause(placed)), Some(&placed.event.trace));
         }
     }
     let deliveries = write::decision(&tx, &decision, now).await?;
     replies::store(&tx, &decision, &payments).await?;
-    rewards::accrue(&tx, &decision, &payments).await?;
+    rewards::accrue(&tx, &decision, &payments, &standings).await?;
     let outcomes = replies::read(&tx, wanted).await?;
     failpoint::reach("credits::before-commit")?;
     tx.commit().await?;
     let new = new_signups.count(inbox.signups.len()) + new_payments.count(inbox.payments.len());
     Ok(Done { new, deliveries, outcomes })
-}
-
-/// Whether a payment counts towards totals and rewards (contract 1).
-pub fn counts(placed: &Placed, payment: &Payment) -> bool {
-    let currency = payment.currency.unwrap_or(placed.domain.currency);
-    payment.success && currency == placed.domain.currency
 }
 
 fn cause(placed: &Placed) -> Cause {
@@ -104,9 +100,10 @@ impl<'a> Inbox<'a> {
     fn of(events: &'a [Placed]) -> Self {
         let (mut signups, mut payments) = (BTreeMap::new(), BTreeMap::new());
         for placed in events {
+            let key = placed.event.key;
             match &placed.event.data {
-                Data::Signup(signup) => drop(signups.insert(placed.event.key, (placed, signup))),
-                Data::Payment(paid) => drop(payments.insert(placed.event.key, (placed, paid))),
+                Data::Signup(signup) => drop(signups.insert(key, (placed, signup))),
+                Data::Payment(paid) => drop(payments.insert(key, Incoming::new(placed, paid))),
                 Data::Click(_) => {}
             }
         }
@@ -145,45 +142,6 @@ impl<'a> Inbox<'a> {
         rows
     }
 
-    fn payment_rows(&self, now: Micros) -> Rows {
-        let mut rows = Rows::new(&[
-            ("event_key", Text),
-            ("source", Text),
-            ("event_id", Text),
-            ("domain_id", Int),
-            ("user_hash", Text),
-            ("currency", Text),
-            ("time_us", Int),
-            ("amount_minor", Int),
-            ("total_minor", Int),
-            ("counted", Int),
-            ("exchange", Text),
-            ("seen_us", Int),
-        ]);
-        for (key, (placed, payment)) in &self.payments {
-            let (amount, total) = match payment.paid {
-                Paid::Amount(amount) => (Some(amount.minor()), None),
-                Paid::Total(total) => (None, Some(total.minor())),
-            };
-            let currency = payment.currency.unwrap_or(placed.domain.currency);
-            rows.push([
-                key.as_str().into(),
-                placed.event.source.as_str().into(),
-                placed.event.id.as_str().into(),
-                placed.domain.id.into(),
-                payment.user_hash.as_str().into(),
-                currency.as_str().into(),
-                placed.event.time.0.into(),
-                amount.into(),
-                total.into(),
-                counts(placed, payment).into(),
-                payment.exchange.as_deref().into(),
-                now.0.into(),
-            ]);
-        }
-        rows
-    }
-
     /// The new signups, in the order they arrived in.
     fn new_signups(&self, events: &[Placed], new: &New) -> Vec<NewSignup> {
         let arrived = events.iter().filter(|placed| new.contains(&placed.event.key));
@@ -204,34 +162,37 @@ impl<'a> Inbox<'a> {
     }
 
     /// The new payments, in the order they arrived in.
-    fn new_payments(&self, events: &[Placed], new: &New) -> Vec<(&'a Placed, &'a Payment)> {
+    fn new_payments(&self, events: &[Placed], new: &New) -> Vec<&Incoming<'a>> {
         let arrived = events.iter().filter(|placed| new.contains(&placed.event.key));
-        arrived.filter_map(|placed| self.payments.get(&placed.event.key).copied()).collect()
+        arrived.filter_map(|placed| self.payments.get(&placed.event.key)).collect()
     }
 }
 
-/// Locks every user whose account may change, adds what the new payments add, and reads totals.
+/// Locks every user who pays or whose account may change, adds what the new payments add, and reads the
+/// totals of those whose account may change.
 async fn lock(
     tx: &Tx,
     known: &mut Known,
     signups: &[NewSignup],
-    payments: &[(&Placed, &Payment)],
+    payments: &[&Incoming<'_>],
+    standings: &HashMap<User, Standing>,
     candidates: &BTreeSet<User>,
-) -> Result<BTreeSet<User>, StoreError> {
-    let mut added: BTreeMap<User, Total> = BTreeMap::new();
-    for (placed, payment) in payments {
-        let user = User { domain_id: placed.domain.id, hash: payment.user_hash.clone() };
-        let total = added.entry(user).or_default();
-        match payment.paid {
-            _ if !counts(placed, payment) => {}
+) -> Result<(), StoreError> {
+    let mut added: BTreeMap<&User, Total> = BTreeMap::new();
+    for incoming in payments {
+        let total = added.entry(&incoming.payer).or_default();
+        match incoming.payment.paid {
+            _ if !incoming.counts() => {}
             Paid::Amount(amount) => {
                 total.sum = Money::from_minor(total.sum.minor().saturating_add(amount.minor()));
             }
             Paid::Total(largest) => total.largest = total.largest.max(largest),
         }
     }
-    for user in signups.iter().map(|signup| &signup.user).chain(candidates) {
-        added.entry(user.clone()).or_default();
+    let named: BTreeSet<&User> =
+        signups.iter().map(|signup| &signup.user).chain(candidates).collect();
+    for user in &named {
+        added.entry(user).or_default();
     }
     let mut rows = Rows::new(&[
         ("domain_id", Int),
@@ -251,9 +212,14 @@ async fn lock(
          max_minor = {{greatest}}({{old payer.max_minor}}, {{new max_minor}})"
     );
     tx.run(&add, Some(&rows), Vec::new()).await?;
-    let users: BTreeSet<User> = added.into_keys().collect();
-    load::totals(tx, known, &load::users(&users)).await?;
-    Ok(users)
+    let changes_from = |user: &User| match standings.get(user) {
+        Some(standing) if !named.contains(user) => standing.changes_from(),
+        _ => Some(Money::ZERO),
+    };
+    let open = added.into_keys().filter_map(|user| Some((user, changes_from(user)?)));
+    load::totals(tx, known, open).await?;
+    known.locked = known.totals.keys().cloned().collect();
+    Ok(())
 }
 
 /// Claims the addresses that new users came with: the first keeps them.

@@ -1,0 +1,163 @@
+//! Payments on their way into a decision, and what is fixed for ever about those who pay.
+//!
+//! Most payments are of users who were settled long ago. Their terms never change again, so they are
+//! read before the transaction, without a lock, and the payment's row is written once, with all that
+//! follows from it. Whose account may still change is read anew behind its lock.
+use std::collections::{BTreeSet, HashMap};
+
+use referral::{
+    domain::{Currency, EventKey, Micros, Money, Payment, event::Paid},
+    store::{
+        Rows, Store, StoreError,
+        rows::Kind::{Int, Text},
+    },
+    worker::Placed,
+};
+
+use crate::{known::User, load};
+
+/// A payment.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    /// The event.
+    pub placed: &'a Placed,
+    /// What it says.
+    pub payment: &'a Payment,
+    /// Who paid.
+    pub payer: User,
+}
+
+impl<'a> Incoming<'a> {
+    /// A payment of the event's domain.
+    pub fn new(placed: &'a Placed, payment: &'a Payment) -> Self {
+        let payer = User { domain_id: placed.domain.id, hash: payment.user_hash.clone() };
+        Self { placed, payment, payer }
+    }
+
+    /// Names it.
+    pub const fn key(&self) -> &EventKey {
+        &self.placed.event.key
+    }
+
+    fn currency(&self) -> Currency {
+        self.payment.currency.unwrap_or(self.placed.domain.currency)
+    }
+
+    /// Whether it counts towards totals and rewards (contract 1).
+    pub fn counts(&self) -> bool {
+        self.payment.success && self.currency() == self.placed.domain.currency
+    }
+
+    /// What its referrer gets a share of.
+    pub fn rewarded(&self) -> Option<Money> {
+        match self.payment.paid {
+            Paid::Amount(amount) if self.counts() => Some(amount),
+            _ => None,
+        }
+    }
+}
+
+/// What is fixed about a settled user.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing {
+    /// Whether somebody referred them, on terms.
+    referred: bool,
+    /// Whether their payments have earned the referrer the credit.
+    acquired: bool,
+    target: Money,
+    reward_percent_e4: i64,
+}
+
+impl Standing {
+    /// The referrer's share of a payment.
+    fn reward(&self, amount: Money) -> Option<Money> {
+        let shares = self.referred && self.reward_percent_e4 > 0;
+        shares.then(|| amount.share(self.reward_percent_e4))
+    }
+
+    /// What the answer to every further payment says.
+    fn acquired(&self) -> Option<Money> {
+        (self.referred && self.acquired && !self.target.is_zero()).then_some(self.target)
+    }
+
+    /// How much has to be paid for anything about the user's account to change.
+    pub fn changes_from(&self) -> Option<Money> {
+        (self.referred && !self.acquired).then_some(self.target)
+    }
+}
+
+/// Of the settled users among these. A user is never unsettled; that somebody was credited for them is
+/// undone only where it was wrong (`rebuild`).
+pub async fn standings(
+    store: &Store,
+    payers: &BTreeSet<&User>,
+) -> Result<HashMap<User, Standing>, StoreError> {
+    const FIND: &str = "SELECT a.domain_id AS domain_id, a.user_hash AS user_hash, \
+        CASE WHEN a.referrer_hash IS NULL THEN NULL ELSE a.program_id END AS program_id, \
+        a.target_minor AS target_minor, a.reward_percent_e4 AS reward_percent_e4, \
+        a.acquired_us AS acquired_us FROM {rows} JOIN account a \
+        ON a.domain_id = r.domain_id AND a.user_hash = r.user_hash \
+        WHERE a.settled_us IS NOT NULL";
+    let rows = load::users(payers.iter().copied());
+    let mut standings = HashMap::with_capacity(payers.len());
+    for row in store.all(FIND, Some(&rows), Vec::new()).await? {
+        let standing = Standing {
+            referred: row.int_or_null("program_id")?.is_some(),
+            acquired: row.int_or_null("acquired_us")?.is_some(),
+            target: Money::from_minor(row.int_or_null("target_minor")?.unwrap_or_default()),
+            reward_percent_e4: row.int_or_null("reward_percent_e4")?.unwrap_or_default(),
+        };
+        standings.insert(load::user(&row)?, standing);
+    }
+    Ok(standings)
+}
+
+/// The rows of these payments, with what is fixed already.
+pub fn rows<'a>(
+    payments: impl Iterator<Item = &'a Incoming<'a>>,
+    standings: &HashMap<User, Standing>,
+    now: Micros,
+) -> Rows {
+    let mut rows = Rows::new(&[
+        ("event_key", Text),
+        ("source", Text),
+        ("event_id", Text),
+        ("domain_id", Int),
+        ("user_hash", Text),
+        ("currency", Text),
+        ("time_us", Int),
+        ("amount_minor", Int),
+        ("total_minor", Int),
+        ("counted", Int),
+        ("exchange", Text),
+        ("reward_minor", Int),
+        ("acquired_minor", Int),
+        ("seen_us", Int),
+    ]);
+    for incoming in payments {
+        let Incoming { placed, payment, payer } = incoming;
+        let (amount, total) = match payment.paid {
+            Paid::Amount(amount) => (Some(amount.minor()), None),
+            Paid::Total(total) => (None, Some(total.minor())),
+        };
+        let standing = standings.get(payer);
+        let reward = standing.zip(incoming.rewarded()).and_then(|(of, amount)| of.reward(amount));
+        rows.push([
+            placed.event.key.as_str().into(),
+            placed.event.source.as_str().into(),
+            placed.event.id.as_str().into(),
+            placed.domain.id.into(),
+            payer.hash.as_str().into(),
+            incoming.currency().as_str().into(),
+            placed.event.time.0.into(),
+            amount.into(),
+            total.into(),
+            incoming.counts().into(),
+            payment.exchange.as_deref().into(),
+            reward.map(Money::minor).into(),
+            standing.and_then(Standing::acquired).map(Money::minor).into(),
+            now.0.into(),
+        ]);
+    }
+    rows
+}
