@@ -91,6 +91,7 @@ async fn one_payment_reaches_the_target_and_pays_the_referrer(bed: Arc<Bed>) {
     for user in ["bob", "carol"] {
         let both = json!({"user_indicator": "alice", "user_indicated": user});
         assert_eq!(ingress.post("/register/", both).await.0, 201);
+        billed(&receiver, &format!("/billing/{user}/credit")).await;
     }
 
     // Bob's invoice reaches the target of 25.00 through the ingress.

@@ -19,8 +19,8 @@ use crate::ground::Ground;
 /// Messages that are published together.
 const WINDOW: usize = 1_000;
 const WINDOWS: usize = 2;
-/// Users who refer all others.
-const REFERRERS: usize = 100;
+/// Users who refer all others: the first.
+pub const REFERRERS: usize = 100;
 
 /// A backlog.
 #[derive(Debug, Clone, Copy)]

@@ -15,9 +15,7 @@ use credits::{
 use daily_records::tally::Tally;
 use referral::{
     broker::envelope::{self, BATCH, Decoded, Incoming, SINGLE},
-    domain::{
-        Currency, Data, Event, EventKey, EventType, Micros, Money, Trace, UserHash, bot::BotList,
-    },
+    domain::{Currency, Data, Event, EventKey, EventType, Micros, Money, bot::BotList},
     store::{
         New,
         reference::{Domain, Programme},
@@ -27,14 +25,12 @@ use referral::{
 };
 use uuid::Uuid;
 
-use crate::backlog::Backlog;
+use crate::backlog::{Backlog, REFERRERS};
 
 /// When everything happens: 2026-01-01T12:00:00Z.
 const NOW: Micros = Micros(1_767_268_800_000_000);
 /// Distinct codes of clicks, as in P1.
 const CODES: usize = 1_000;
-/// Users who refer others, as the backlogs name them.
-const REFERRERS: usize = 100;
 /// One payment in so many reaches its user's target.
 const REACHES_EVERY: usize = 10;
 const TARGET: Money = Money::from_minor(10_000);
@@ -155,7 +151,8 @@ fn tally() -> anyhow::Result<Hot> {
 
 fn signups() -> anyhow::Result<Hot> {
     const EVENTS: usize = 1_000;
-    let (referrers, signups) = (Rc::new(referrers()?), Rc::new(referred(EVENTS)?));
+    let (referrers, signups) = people(EVENTS)?;
+    let signups = Rc::new(signups);
     let prepare = move || -> Run {
         let mut known = Known::default();
         admit(&mut known, &referrers);
@@ -181,7 +178,8 @@ fn signups() -> anyhow::Result<Hot> {
 
 fn payments() -> anyhow::Result<Hot> {
     const EVENTS: usize = 1_000;
-    let (referrers, signups) = (referrers()?, Rc::new(referred(EVENTS)?));
+    let (referrers, signups) = people(EVENTS)?;
+    let signups = Rc::new(signups);
     let prepare = move || -> Run {
         let mut known = Known::default();
         admit(&mut known, &referrers);
@@ -276,39 +274,25 @@ fn currency() -> Option<Currency> {
     Currency::parse("USD").ok()
 }
 
-/// Users who came by themselves.
-fn referrers() -> anyhow::Result<Vec<NewSignup>> {
-    let signup = |number| {
-        let (id, hash) = (format!("referrer-{number}"), format!("referrer-{number}"));
-        let hash = UserHash::parse(&hash).ok().context("a user's hash")?;
-        Ok(NewSignup {
-            key: EventKey::new("/bench", &id),
-            user: User { domain_id: 1, hash },
-            email: None,
-            claim: Claim::default(),
-            cause: Cause { source: "/bench".to_owned(), id },
-            trace: Trace::default(),
-        })
-    };
-    (0..REFERRERS).map(signup).collect()
-}
-
-/// Users whom they refer.
-fn referred(count: usize) -> anyhow::Result<Vec<NewSignup>> {
-    let backlog = Backlog { kind: EventType::Signup, events: count, grouped: 1, names: count };
-    let signup = |(number, event): (usize, Event)| {
+/// Users who came by themselves, and so many whom they refer.
+fn people(referred: usize) -> anyhow::Result<(Vec<NewSignup>, Vec<NewSignup>)> {
+    let all = REFERRERS + referred;
+    let backlog = Backlog { kind: EventType::Signup, events: all, grouped: 1, names: all };
+    let signup = |event: Event| {
         let Data::Signup(signup) = event.data else { anyhow::bail!("a signup") };
-        let indicator = UserHash::parse(&format!("referrer-{}", number % REFERRERS)).ok();
         Ok(NewSignup {
             key: event.key,
             user: User { domain_id: 1, hash: signup.user_hash },
             email: signup.email,
-            claim: Claim { indicator, ..Claim::default() },
+            claim: Claim { indicator: signup.user_indicator, ..Claim::default() },
             cause: Cause { source: event.source, id: event.id },
             trace: event.trace,
         })
     };
-    events(&backlog)?.into_iter().enumerate().map(signup).collect()
+    let signups = events(&backlog)?.into_iter().map(signup);
+    let mut referrers = signups.collect::<anyhow::Result<Vec<_>>>()?;
+    let referred = referrers.split_off(REFERRERS);
+    Ok((referrers, referred))
 }
 
 /// As an earlier batch would have.

@@ -382,9 +382,8 @@ impl<'a> Decision<'a> {
     /// What the answer to an invoice says (contract 5): the target once it has been reached, on
     /// every call; else nothing.
     pub fn acquired_credit(&self, user: &User) -> Money {
-        let account = self.known.accounts.get(user).filter(|a| a.acquired.is_some());
-        let terms = account.filter(|a| a.referrer.is_some()).and_then(|a| a.terms.as_ref());
-        terms.map_or(Money::ZERO, |terms| terms.target)
+        let account = self.known.accounts.get(user);
+        account.and_then(|account| account.standing().acquired()).unwrap_or_default()
     }
 }
 

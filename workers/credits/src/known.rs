@@ -123,9 +123,56 @@ impl Account {
         self.email_key().is_some() && self.email_key() == other.email_key()
     }
 
+    /// What follows from it for the user's payments.
+    pub fn standing(&self) -> Standing {
+        let terms = self.terms.as_ref();
+        Standing {
+            referred: self.referrer.is_some() && terms.is_some(),
+            acquired: self.acquired.is_some(),
+            target: terms.map(|terms| terms.target).unwrap_or_default(),
+            reward_percent_e4: terms.map(|terms| terms.reward_percent_e4).unwrap_or_default(),
+        }
+    }
+
     /// Whether this is the account's own address.
     pub fn has_email(&self, key: &str) -> bool {
         self.email_key() == Some(key)
+    }
+}
+
+/// What a user's payments mean for whoever referred them. Of a settled user it is fixed, but for `acquired`,
+/// which is set once.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing {
+    /// Whether somebody referred them, on terms.
+    pub referred: bool,
+    /// Whether their payments have earned the referrer the credit.
+    pub acquired: bool,
+    /// How much earns it, and what it is.
+    pub target: Money,
+    /// The referrer's share of each payment.
+    pub reward_percent_e4: i64,
+}
+
+impl Standing {
+    /// Whether the referrer gets a share of each payment.
+    pub const fn shares(&self) -> bool {
+        self.referred && self.reward_percent_e4 > 0
+    }
+
+    /// The referrer's share of a payment.
+    pub fn reward(&self, amount: Money) -> Option<Money> {
+        self.shares().then(|| amount.share(self.reward_percent_e4))
+    }
+
+    /// What the answer to every further payment says.
+    pub fn acquired(&self) -> Option<Money> {
+        (self.referred && self.acquired && !self.target.is_zero()).then_some(self.target)
+    }
+
+    /// How much has to be paid for anything about a settled user's account to change.
+    pub fn changes_from(&self) -> Option<Money> {
+        (self.referred && !self.acquired).then_some(self.target)
     }
 }
 

@@ -14,7 +14,10 @@ use referral::{
     worker::Placed,
 };
 
-use crate::{known::User, load};
+use crate::{
+    known::{Standing, User},
+    load,
+};
 
 /// A payment.
 #[derive(Debug)]
@@ -48,41 +51,12 @@ impl<'a> Incoming<'a> {
         self.payment.success && self.currency() == self.placed.domain.currency
     }
 
-    /// What its referrer gets a share of.
-    pub fn rewarded(&self) -> Option<Money> {
+    /// The share of it that the payer's referrer gets.
+    pub fn reward(&self, payer: &Standing) -> Option<Money> {
         match self.payment.paid {
-            Paid::Amount(amount) if self.counts() => Some(amount),
+            Paid::Amount(amount) if self.counts() => payer.reward(amount),
             _ => None,
         }
-    }
-}
-
-/// What is fixed about a settled user.
-#[derive(Debug, Clone, Copy)]
-pub struct Standing {
-    /// Whether somebody referred them, on terms.
-    referred: bool,
-    /// Whether their payments have earned the referrer the credit.
-    acquired: bool,
-    target: Money,
-    reward_percent_e4: i64,
-}
-
-impl Standing {
-    /// The referrer's share of a payment.
-    fn reward(&self, amount: Money) -> Option<Money> {
-        let shares = self.referred && self.reward_percent_e4 > 0;
-        shares.then(|| amount.share(self.reward_percent_e4))
-    }
-
-    /// What the answer to every further payment says.
-    fn acquired(&self) -> Option<Money> {
-        (self.referred && self.acquired && !self.target.is_zero()).then_some(self.target)
-    }
-
-    /// How much has to be paid for anything about the user's account to change.
-    pub fn changes_from(&self) -> Option<Money> {
-        (self.referred && !self.acquired).then_some(self.target)
     }
 }
 
@@ -141,7 +115,7 @@ pub fn rows<'a>(
             Paid::Total(total) => (None, Some(total.minor())),
         };
         let standing = standings.get(payer);
-        let reward = standing.zip(incoming.rewarded()).and_then(|(of, amount)| of.reward(amount));
+        let reward = standing.and_then(|standing| incoming.reward(standing));
         rows.push([
             placed.event.key.as_str().into(),
             placed.event.source.as_str().into(),

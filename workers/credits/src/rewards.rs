@@ -12,9 +12,9 @@ use referral::{
 
 use crate::{
     decide::Decision,
-    known::User,
+    known::{Standing, User},
     load,
-    payments::{Incoming, Standing},
+    payments::Incoming,
 };
 
 /// Accrues the rewards of new payments of settled payers, unless they were written with their rows, and
@@ -25,19 +25,14 @@ pub async fn accrue(
     payments: &[&Incoming<'_>],
     standings: &HashMap<User, Standing>,
 ) -> Result<(), StoreError> {
-    let percent_of = |user: &User| {
-        let account = decision.known.accounts.get(user)?;
-        account.referrer.as_ref()?;
-        account.terms.as_ref().map(|terms| terms.reward_percent_e4).filter(|percent| *percent > 0)
-    };
+    let standing = |user: &User| Some(decision.known.accounts.get(user)?.standing());
     let mut rewards = Rows::new(&[("event_key", Text), ("reward_minor", Int)]);
     for incoming in payments {
         let payer = &incoming.payer;
-        if let (Some(amount), Some(percent)) = (incoming.rewarded(), percent_of(payer))
-            && !standings.contains_key(payer)
-            && !decision.changed.contains(payer)
-        {
-            let reward = amount.share(percent);
+        if standings.contains_key(payer) || decision.changed.contains(payer) {
+            continue;
+        }
+        if let Some(reward) = standing(payer).and_then(|payer| incoming.reward(&payer)) {
             rewards.push([incoming.key().as_str().into(), reward.minor().into()]);
         }
     }
@@ -45,12 +40,15 @@ pub async fn accrue(
         p.domain_id AS domain_id, p.user_hash AS user_hash FROM {rows} JOIN payment p \
         ON p.domain_id = r.domain_id AND p.user_hash = r.user_hash \
         WHERE p.counted = 1 AND p.amount_minor IS NOT NULL AND p.reward_minor IS NULL";
-    let settled: Vec<&User> =
-        decision.changed.iter().filter(|user| percent_of(user).is_some()).collect();
+    let settled: Vec<&User> = decision
+        .changed
+        .iter()
+        .filter(|user| standing(user).is_some_and(|it| it.shares()))
+        .collect();
     for row in tx.all(EARLIER, Some(&load::users(settled)), Vec::new()).await? {
         let user = load::user(&row)?;
-        if let Some(percent) = percent_of(&user) {
-            let reward = Money::from_minor(row.int("amount_minor")?).share(percent);
+        let amount = Money::from_minor(row.int("amount_minor")?);
+        if let Some(reward) = standing(&user).and_then(|user| user.reward(amount)) {
             rewards.push([row.text("event_key")?.into(), reward.minor().into()]);
         }
     }

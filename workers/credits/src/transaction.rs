@@ -18,9 +18,9 @@ use serde_json::{Map, Value};
 
 use crate::{
     decide::Decision,
-    known::{Cause, Claim, Known, Total, User},
+    known::{Cause, Claim, Known, Standing, Total, User},
     load::{self, Claims},
-    payments::{self, Incoming, Standing},
+    payments::{self, Incoming},
     replies, rewards,
     signup::NewSignup,
     write,
