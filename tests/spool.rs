@@ -100,14 +100,20 @@ impl Visitors {
 
     /// So many clicks by several visitors at once; clicks a second.
     pub async fn visits(&self, seen: &Seen, clicks: usize) -> f64 {
-        let (began, left) = (Instant::now(), AtomicUsize::new(clicks));
+        let began = Instant::now();
+        self.visits_until(seen, clicks, &AtomicBool::new(true)).await;
+        clicks as f64 / began.elapsed().as_secs_f64()
+    }
+
+    /// So many clicks by several visitors at once, and more until it is enough.
+    pub async fn visits_until(&self, seen: &Seen, clicks: usize, enough: &AtomicBool) {
+        let begun = AtomicUsize::new(0);
         join_all((0..VISITORS).map(|_| async {
-            while left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
+            while begun.fetch_add(1, Relaxed) < clicks || !enough.load(Relaxed) {
                 self.visit(seen).await;
             }
         }))
         .await;
-        clicks as f64 / began.elapsed().as_secs_f64()
     }
 }
 

@@ -1,5 +1,11 @@
 //! The ingress struck while it keeps clicks: "an answered click is never lost" (contract 2).
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Instant,
+};
 
 use super::{Struck, passed, ways};
 use crate::{
@@ -19,7 +25,8 @@ pub const STEPS: &[&str] = &[
     "spool::before-remove",
     "spool::after-remove",
 ];
-/// Clicks of a cell.
+/// Clicks of a cell, at least: visitors go on until it was struck. (Those who came before the ingress had its
+/// broker are published as one message, and the step may be one of a third.)
 const CLICKS: usize = 300;
 /// So short that many clicks go through the spool.
 const CLICK_CONFIRM: &str = "1ms";
@@ -38,7 +45,12 @@ async fn struck_at_any_step_the_ingress_loses_no_click_that_it_answered(bed: Arc
             // What is in the spool leaves it in a few steps, maybe in one.
             let unharmed = if point.ends_with("remove") { 0 } else { random.below(3) };
             let mut struck = Struck::start(&bed, plan, point, way, unharmed);
-            tokio::join!(visitors.visits(&seen, CLICKS), struck.struck(&bed));
+            let enough = AtomicBool::new(false);
+            let strike = async {
+                struck.struck(&bed).await;
+                enough.store(true, Relaxed);
+            };
+            tokio::join!(visitors.visits_until(&seen, CLICKS, &enough), strike);
             ingress.program = struck.survives().await;
             ingress.spool_is_empty(crate::harness::PATIENCE).await;
             passed(&bed, "ingress", point, way, began);
