@@ -73,7 +73,7 @@ pub fn decode(incoming: &Incoming<'_>, now: Micros, message_max: usize) -> Decod
     };
     let essence = essence(incoming.content_type);
     if essence.eq_ignore_ascii_case(SINGLE) {
-        Decoded::Events(vec![single(text, None, incoming, now)])
+        Decoded::Events(vec![item(parse(text, ""), None, incoming, now)])
     } else if essence.eq_ignore_ascii_case(BATCH) {
         batch(text, incoming, now)
     } else if essence.eq_ignore_ascii_case(BINARY) {
@@ -90,23 +90,14 @@ pub(super) fn essence(content_type: Option<&str>) -> &str {
 }
 
 fn batch(text: &str, incoming: &Incoming<'_>, now: Micros) -> Decoded {
-    let events: Vec<&RawValue> = match serde_json::from_str(text) {
-        Ok(events) => events,
-        Err(error) => return Decoded::Whole(json_error("the batch", &error)),
-    };
-    if events.is_empty() {
-        return Decoded::Whole(Bad::new(Reason::Schema, "the batch is empty"));
+    match batch::elements(text) {
+        Ok(elements) => {
+            let items = elements.into_iter();
+            let items = items.map(|(place, envelope)| item(envelope, Some(place), incoming, now));
+            Decoded::Events(items.collect())
+        }
+        Err(bad) => Decoded::Whole(bad),
     }
-    if events.len() > BATCH_EVENTS_MAX {
-        let detail =
-            format!("the batch has {} events, the limit is {BATCH_EVENTS_MAX}", events.len());
-        return Decoded::Whole(Bad::new(Reason::TooLarge, detail));
-    }
-    let items = events.into_iter().map(|raw| {
-        let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
-        single(raw.get(), Some(start..start + raw.get().len()), incoming, now)
-    });
-    Decoded::Events(items.collect())
 }
 
 /// A text that is borrowed from the body where nothing in it is escaped. (An `Option<Cow<str>>`
@@ -152,19 +143,24 @@ struct Envelope<'a> {
     data: Option<&'a RawValue>,
 }
 
-fn single(text: &str, raw: Option<Range<usize>>, incoming: &Incoming<'_>, now: Micros) -> Item {
-    match parse::<Envelope<'_>>(text, "") {
-        Ok(mut envelope) => {
-            if envelope.traceparent.is_none() {
-                envelope.traceparent = (incoming.header)("traceparent").map(Text::from);
-                envelope.tracestate = (incoming.header)("tracestate").map(Text::from);
-            }
-            let checked = check(&envelope, incoming.routing_key, now);
-            let named = if checked.is_err() { envelope.named() } else { None };
-            Item { checked, raw, named }
-        }
-        Err(bad) => Item { checked: Err(bad), raw, named: None },
+/// An event in JSON format, as it was read.
+fn item(
+    envelope: Result<Envelope<'_>, Bad>,
+    raw: Option<Range<usize>>,
+    incoming: &Incoming<'_>,
+    now: Micros,
+) -> Item {
+    let mut envelope = match envelope {
+        Ok(envelope) => envelope,
+        Err(bad) => return Item { checked: Err(bad), raw, named: None },
+    };
+    if envelope.traceparent.is_none() {
+        envelope.traceparent = (incoming.header)("traceparent").map(Text::from);
+        envelope.tracestate = (incoming.header)("tracestate").map(Text::from);
     }
+    let checked = check(&envelope, incoming.routing_key, now);
+    let named = if checked.is_err() { envelope.named() } else { None };
+    Item { checked, raw, named }
 }
 
 /// An attribute of an event in binary mode.
@@ -306,6 +302,8 @@ fn json_error(place: &str, error: &serde_json::Error) -> Bad {
     Bad::new(reason, format!("{place}: {error}"))
 }
 
+#[path = "envelope_batch.rs"]
+mod batch;
 #[path = "envelope_data.rs"]
 mod data;
 
