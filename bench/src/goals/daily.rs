@@ -138,21 +138,25 @@ pub async fn drain(ground: &Ground, backlog: Backlog) -> anyhow::Result<f64> {
     Ok(rate)
 }
 
-/// Puts so many clicks, and their records, into a database, as if they had been counted long ago.
+/// Puts so many clicks, and their records, into a database, as if they had been counted long ago: one a
+/// millisecond, with the keys of UUIDv7 ids.
 pub async fn store(database: &Database, clicks: usize) -> anyhow::Result<()> {
     if clicks == 0 {
         return Ok(());
     }
     let (first, from) = (code(0), "2025-01-01");
+    // As `EventKey` writes six bytes of time.
+    const DIGITS: &str = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+    let digit = |shift: u32| format!("substr('{DIGITS}', (ms >> {shift} & 63)::int + 1, 1)");
+    let time: Vec<String> = (0..8).rev().map(|place| digit(place * 6)).collect();
     let click_rows = format!(
         "INSERT INTO click (event_key, domain_id, code, time_us, bot, ip, user_agent, seen_us)
-        SELECT lpad(to_hex(n), 8, '0') || substr(md5(n::text), 1, 24), 1,
-            lpad(to_hex(n % {CODES}), {width}, '0'),
-            (extract(epoch FROM date '{from}') * 1000000)::bigint + n::bigint * 1000, 0,
-            '203.0.113.' || n % 250,
-            'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
-            (extract(epoch FROM date '{from}') * 1000000)::bigint + n::bigint * 1000
-        FROM generate_series(1, {clicks}) n",
+        SELECT {time} || substr(md5(n::text), 1, 24), 1,
+            lpad(to_hex(n % {CODES}), {width}, '0'), ms * 1000, 0, '203.0.113.' || n % 250,
+            'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', ms * 1000
+        FROM generate_series(1, {clicks}) n,
+            LATERAL (SELECT extract(epoch FROM date '{from}')::bigint * 1000 + n AS ms) t",
+        time = time.join(" || "),
         width = first.len(),
     );
     let records = format!(
