@@ -1,17 +1,21 @@
-//! Rows as PostgreSQL takes them fastest in one round trip: an INSERT from one array a column, written in
-//! its binary form right from the rows, nulls included; a column whose values are all the same is one value.
+//! Rows as PostgreSQL takes them fastest in one round trip: one array a column, written in its binary form right
+//! from the rows, nulls included; in an INSERT a column whose values are all the same is one value.
 //!
 //! (`COPY` takes the server no less: what costs is `ON CONFLICT`. And it takes three round trips.)
 use std::fmt::Write as _;
 
 use sqlx::{
-    Arguments as _, Encode, Postgres, Type,
+    Encode, Postgres, Type,
     encode::IsNull,
     error::BoxDynError,
-    postgres::{PgArgumentBuffer, PgArguments, PgTypeInfo},
+    postgres::{PgArgumentBuffer, PgTypeInfo},
 };
 
-use super::rows::{Kind, Rows, Seen};
+use super::{
+    Param, StoreError,
+    rows::{Kind, Rows, Seen},
+    statement::{Filled, Values},
+};
 
 /// In the place of a value's length.
 const NULL: i32 = -1;
@@ -19,34 +23,53 @@ const NULL: i32 = -1;
 const INT8: u32 = 20;
 const TEXT: u32 = 25;
 
-/// A statement that inserts all rows, and fails where a key is taken; with its values.
-pub(super) fn insert(table: &str, rows: &Rows) -> Result<(String, PgArguments), BoxDynError> {
+/// A statement that inserts all rows, and fails where a key is taken.
+pub(super) fn insert(table: &str, rows: &Rows) -> Result<Filled, StoreError> {
     let names: Vec<&str> = rows.columns().iter().map(|(name, _)| *name).collect();
     let mut sql = format!("INSERT INTO {table} ({}) SELECT ", names.join(", "));
-    let mut values = PgArguments::default();
+    let mut values = Values::postgres();
     for (place, (_, kind)) in rows.columns().iter().enumerate() {
         let (comma, number) = (if place == 0 { "" } else { ", " }, place + 1);
-        let name = if *kind == Kind::Text { "text" } else { "bigint" };
         if let Some(same) = rows.constant(place) {
-            let _ = write!(sql, "{comma}${number}::{name}");
-            match same {
-                Seen::Text(text) => values.add(text)?,
-                Seen::Int(int) => values.add(int)?,
-                Seen::Null if *kind == Kind::Text => values.add(None::<&str>)?,
-                Seen::Null => values.add(None::<i64>)?,
-            }
+            let _ = write!(sql, "{comma}${number}::{}", element(*kind));
+            values.add(match (same, kind) {
+                (Seen::Text(text), _) => Param::from(text),
+                (Seen::Int(int), _) => Param::from(int),
+                (Seen::Null, Kind::Text) => Param::Text(None),
+                (Seen::Null, Kind::Int) => Param::Int(None),
+            })?;
         } else {
-            let _ = write!(sql, "{comma}unnest(${number}::{name}[])");
-            values.add(Column { rows, place })?;
+            let _ = write!(sql, "{comma}unnest(${number}::{}[])", element(*kind));
+            values.add_column(rows, place)?;
         }
     }
-    Ok((sql, values))
+    Ok(Filled { sql, values })
+}
+
+/// Writes all rows as a table, alias `r`.
+pub(super) fn table(rows: &Rows, sql: &mut String, values: &mut Values) -> Result<(), StoreError> {
+    sql.push_str("UNNEST(");
+    for (place, (_, kind)) in rows.columns().iter().enumerate() {
+        values.add_column(rows, place)?;
+        let comma = if place == 0 { "" } else { ", " };
+        let _ = write!(sql, "{comma}${}::{}[]", values.len(), element(*kind));
+    }
+    let names: Vec<&str> = rows.columns().iter().map(|(name, _)| *name).collect();
+    let _ = write!(sql, ") AS r({})", names.join(", "));
+    Ok(())
+}
+
+const fn element(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text => "text",
+        Kind::Int => "bigint",
+    }
 }
 
 /// One column of all rows.
-struct Column<'a> {
-    rows: &'a Rows,
-    place: usize,
+pub(super) struct Column<'a> {
+    pub(super) rows: &'a Rows,
+    pub(super) place: usize,
 }
 
 impl Type<Postgres> for Column<'_> {
@@ -104,10 +127,19 @@ mod tests {
 
     #[test]
     fn what_is_the_same_in_all_rows_is_one_value() {
-        let (sql, values) = insert("t", &rows()).unwrap();
+        let Filled { sql, values } = insert("t", &rows()).unwrap();
         let expected = "INSERT INTO t (name, number, none) \
             SELECT unnest($1::text[]), $2::bigint, $3::text";
         assert_eq!((sql.as_str(), values.len()), (expected, 3));
+    }
+
+    #[test]
+    fn as_a_table_every_column_is_an_array() {
+        let (mut sql, mut values) = (String::new(), Values::postgres());
+        values.add(7.into()).unwrap();
+        table(&rows(), &mut sql, &mut values).unwrap();
+        let expected = "UNNEST($2::text[], $3::bigint[], $4::text[]) AS r(name, number, none)";
+        assert_eq!((sql.as_str(), values.len()), (expected, 4));
     }
 
     #[test]

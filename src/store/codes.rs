@@ -1,7 +1,6 @@
 //! Referral codes (contract 2): registered ones, and those that users were given at signup.
-use sea_orm::ConnectionTrait;
 
-use super::{Param, Row, Store, StoreError, connection::Statements};
+use super::{Param, Row, Store, StoreError, connection::Statements, transaction::Runs};
 use crate::domain::{Code, Email, Micros};
 
 /// What registering a code came to.
@@ -47,7 +46,7 @@ pub async fn register(
 }
 
 /// Adds a code; [`StoreError::Taken`] where somebody registered it.
-pub(super) async fn insert<C: ConnectionTrait>(
+pub(super) async fn insert<C: Runs>(
     on: &Statements<C>,
     domain_id: i64,
     code: &Code,

@@ -13,7 +13,7 @@ use super::{
     Param, Row, Rows, StoreError,
     counts::Errors,
     dialect::Dialect,
-    transaction::{Care, Transaction},
+    transaction::{Care, Runs, Transaction},
 };
 use crate::{domain::EventKey, failpoint};
 
@@ -105,7 +105,7 @@ impl Deref for Tx {
     }
 }
 
-impl<C: ConnectionTrait> Statements<C> {
+impl<C: Runs> Statements<C> {
     /// Reads rows (none where no rows were given).
     pub async fn all(
         &self,
@@ -116,9 +116,8 @@ impl<C: ConnectionTrait> Statements<C> {
         if rows.is_some_and(Rows::is_empty) {
             return Ok(Vec::new());
         }
-        let statement = self.dialect.statement(template, rows, params);
-        let found = self.errors.counted(self.connection.query_all_raw(statement).await)?;
-        Ok(found.into_iter().map(Row).collect())
+        let filled = self.dialect.statement(template, rows, params)?;
+        self.errors.counted(self.connection.fetch(filled).await)
     }
 
     /// Reads at most one row.
@@ -140,9 +139,8 @@ impl<C: ConnectionTrait> Statements<C> {
         if rows.is_some_and(Rows::is_empty) {
             return Ok(0);
         }
-        let statement = self.dialect.statement(template, rows, params);
-        let done = self.connection.execute_raw(statement).await;
-        Ok(self.errors.counted(done)?.rows_affected())
+        let filled = self.dialect.statement(template, rows, params)?;
+        self.errors.counted(self.connection.execute(filled).await)
     }
 }
 
@@ -258,14 +256,14 @@ impl Tx {
             return Ok(New::All);
         }
         let batch_id = i64::from_be_bytes(uuid::Uuid::new_v4().as_u64_pair().0.to_be_bytes());
-        let [insert, read] = self.dialect.insert_new(table, rows, batch_id);
+        let [insert, read] = self.dialect.insert_new(table, rows, batch_id)?;
         if let Some(insert) = insert {
-            self.errors.counted(self.connection.execute_raw(insert).await)?;
+            self.errors.counted(self.connection.execute(insert).await)?;
         }
         let mut new = HashSet::with_capacity(rows.len());
         if let Some(read) = read {
-            for row in self.errors.counted(self.connection.query_all_raw(read).await)? {
-                new.extend(EventKey::from_stored(&Row(row).text("event_key")?));
+            for row in self.errors.counted(self.connection.fetch(read).await)? {
+                new.extend(EventKey::from_stored(&row.text("event_key")?));
             }
         }
         Ok(New::Of(new))
@@ -285,8 +283,8 @@ impl Tx {
     /// Sets, in the rows of `table` named by the first `keys` columns of `rows`, all the others.
     pub async fn update(&self, table: &str, keys: usize, rows: &Rows) -> Result<(), StoreError> {
         if !rows.is_empty() {
-            let update = self.dialect.update(table, keys, rows);
-            self.errors.counted(self.connection.execute_raw(update).await)?;
+            let update = self.dialect.update(table, keys, rows)?;
+            self.errors.counted(self.connection.execute(update).await)?;
         }
         Ok(())
     }

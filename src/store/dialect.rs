@@ -17,10 +17,14 @@
 //! | `{after ID}`, `{in order of ID}` | `ID > {?}`, and ID's order, along an index that holds no more of ID than its [stretch](STRETCH_BITS) |
 use std::fmt::Write as _;
 
-use sea_orm::{DatabaseBackend, DatabaseConnection, Statement, Value};
+use sea_orm::{DatabaseBackend, DatabaseConnection};
 use sqlx::PgPool;
 
-use super::rows::{Kind, NULL_INT, Param, Rows};
+use super::{
+    StoreError, arrays,
+    rows::{Kind, Param, Rows},
+    statement::{Filled, Values},
+};
 
 /// Ids that have all but so many bits in common make a stretch. PostgreSQL's index `click_of_code` knows
 /// stretches alone, so that a code's clicks in one of them share an entry.
@@ -58,17 +62,14 @@ impl Dialect {
         }
     }
 
-    /// The connections beneath sea-orm's, where transactions run on them; see `transaction.rs`.
+    /// The connections beneath sea-orm's, where statements run on them; see `transaction.rs`.
     pub(super) fn pool(self, connection: &DatabaseConnection) -> Option<&PgPool> {
         (self == Self::Postgres).then(|| connection.get_postgres_connection_pool())
     }
 
-    const fn backend(self) -> DatabaseBackend {
-        match self {
-            Self::Postgres => DatabaseBackend::Postgres,
-            Self::Sqlite => DatabaseBackend::Sqlite,
-            Self::Mysql => DatabaseBackend::MySql,
-        }
+    /// For the values of such statements.
+    fn values(self) -> Values {
+        if self == Self::Postgres { Values::postgres() } else { Values::orm() }
     }
 
     /// What to say to the database so that nobody else runs migrations meanwhile, and after.
@@ -88,14 +89,14 @@ impl Dialect {
     }
 
     /// Fills a statement's words in; see the module.
-    pub fn statement(
+    pub(super) fn statement(
         self,
         template: &str,
         rows: Option<&Rows>,
         params: Vec<Param<'_>>,
-    ) -> Statement {
+    ) -> Result<Filled, StoreError> {
         let mut sql = String::with_capacity(template.len() + 256);
-        let mut values: Vec<Value> = Vec::new();
+        let mut values = self.values();
         let mut params = params.into_iter();
         let mut rest = template;
         while let Some((before, word_on)) = rest.split_once('{') {
@@ -105,15 +106,15 @@ impl Dialect {
                 "rows" | ", rows" | "from rows" => {
                     if let Some((before, rows)) = self.before_rows(word).zip(rows) {
                         sql.push_str(before);
-                        self.source(rows, &mut sql, &mut values);
+                        self.source(rows, &mut sql, &mut values)?;
                     }
                 }
                 "?" => {
-                    values.extend(params.next().map(Param::into_value));
+                    params.next().map_or(Ok(()), |param| values.add(param))?;
                     self.placeholder(values.len(), &mut sql);
                 }
                 word if word.starts_with("after ") => {
-                    values.extend(params.next().map(Param::into_value));
+                    params.next().map_or(Ok(()), |param| values.add(param))?;
                     self.after(&word["after ".len()..], values.len(), &mut sql);
                 }
                 word => sql.push_str(&self.word(word)),
@@ -121,7 +122,7 @@ impl Dialect {
             rest = after;
         }
         sql.push_str(rest);
-        Statement::from_sql_and_values(self.backend(), sql, values)
+        Ok(Filled { sql, values })
     }
 
     /// What stands before the rows at this word; `None` where this database wants none there.
@@ -190,38 +191,17 @@ impl Dialect {
     }
 
     /// The rows as a table expression `… AS r(columns)`.
-    fn source(self, rows: &Rows, sql: &mut String, values: &mut Vec<Value>) {
+    fn source(self, rows: &Rows, sql: &mut String, values: &mut Values) -> Result<(), StoreError> {
         let columns = rows.columns();
         match self {
-            Self::Postgres => {
-                let names = || columns.iter().map(|(name, _)| *name);
-                // The driver's arrays cannot hold nulls: they travel as values that are none.
-                let picked: Vec<String> = columns
-                    .iter()
-                    .map(|(name, kind)| match kind {
-                        Kind::Text => format!("NULLIF(u.{name}, '') AS {name}"),
-                        Kind::Int => {
-                            format!("NULLIF(u.{name}, '{NULL_INT}'::bigint) AS {name}")
-                        }
-                    })
-                    .collect();
-                let _ = write!(sql, "(SELECT {} FROM UNNEST(", picked.join(", "));
-                for (n, ((_, kind), array)) in columns.iter().zip(rows.arrays()).enumerate() {
-                    values.push(array);
-                    let cast = if *kind == Kind::Text { "text[]" } else { "bigint[]" };
-                    let comma = if n == 0 { "" } else { ", " };
-                    let _ = write!(sql, "{comma}${}::{cast}", values.len());
-                }
-                let names = names().collect::<Vec<_>>().join(", ");
-                let _ = write!(sql, ") AS u({names})) AS r");
-            }
+            Self::Postgres => arrays::table(rows, sql, values)?,
             Self::Sqlite => {
                 let picked: Vec<String> = columns
                     .iter()
                     .enumerate()
                     .map(|(n, (name, _))| format!("value->>{n} AS {name}"))
                     .collect();
-                values.push(rows.json());
+                values.add(rows.json())?;
                 let _ = write!(sql, "(SELECT {} FROM json_each(?)) AS r", picked.join(", "));
             }
             Self::Mysql => {
@@ -236,15 +216,21 @@ impl Dialect {
                         format!("{name} {kind} PATH '$[{n}]' NULL ON EMPTY ERROR ON ERROR")
                     })
                     .collect();
-                values.push(rows.json());
+                values.add(rows.json())?;
                 let _ = write!(sql, "JSON_TABLE(?, '$[*]' COLUMNS({})) AS r", picked.join(", "));
             }
         }
+        Ok(())
     }
 
     /// A statement that sets, in the rows of `table` with the keys of the given rows, all other
     /// columns of the given rows. The first `keys` columns are the key.
-    pub(super) fn update(self, table: &str, keys: usize, rows: &Rows) -> Statement {
+    pub(super) fn update(
+        self,
+        table: &str,
+        keys: usize,
+        rows: &Rows,
+    ) -> Result<Filled, StoreError> {
         let names = || rows.columns().iter().map(|(name, _)| *name);
         let on: Vec<String> =
             names().take(keys).map(|name| format!("{table}.{name} = r.{name}")).collect();
@@ -267,7 +253,7 @@ impl Dialect {
         table: &str,
         rows: &Rows,
         batch_id: i64,
-    ) -> [Option<Statement>; 2] {
+    ) -> Result<[Option<Filled>; 2], StoreError> {
         let names: Vec<&str> = rows.columns().iter().map(|(name, _)| *name).collect();
         let names = names.join(", ");
         if self == Self::Mysql {
@@ -280,14 +266,14 @@ impl Dialect {
                  JOIN {table} ON {table}.event_key = r.event_key \
                  WHERE {table}.batch_id = {batch_id}"
             );
-            let read = self.statement(&read, Some(rows), Vec::new());
-            [Some(self.statement(&insert, Some(rows), Vec::new())), Some(read)]
+            let read = self.statement(&read, Some(rows), Vec::new())?;
+            Ok([Some(self.statement(&insert, Some(rows), Vec::new())?), Some(read)])
         } else {
             let insert = format!(
                 "INSERT INTO {table} ({names}) SELECT {names} FROM {{rows}} WHERE true \
                  ON CONFLICT (event_key) DO NOTHING RETURNING event_key"
             );
-            [None, Some(self.statement(&insert, Some(rows), Vec::new()))]
+            Ok([None, Some(self.statement(&insert, Some(rows), Vec::new())?)])
         }
     }
 }

@@ -34,6 +34,7 @@ pub mod sessions;
 pub mod site_events;
 pub mod sites;
 pub mod spool;
+mod statement;
 pub mod tenants;
 mod transaction;
 

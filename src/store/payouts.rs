@@ -4,9 +4,8 @@
 //! The promise kept here: the payouts of a user that are not cancelled never exceed the rewards that
 //! the user has accrued. Rewards only grow; whoever takes from them holds the lock on the user's
 //! `payee` row and adds up behind it.
-use sea_orm::ConnectionTrait;
 
-use super::{Param, Row, Store, StoreError, Tx, connection::Statements};
+use super::{Param, Row, Store, StoreError, Tx, connection::Statements, transaction::Runs};
 use crate::domain::{Micros, Money, ids::Invalid};
 
 /// A way of being paid.
@@ -143,7 +142,7 @@ pub async fn balance(
     balance_on(store, domain_id, user_hash).await
 }
 
-async fn balance_on<C: ConnectionTrait>(
+async fn balance_on<C: Runs>(
     on: &Statements<C>,
     domain_id: i64,
     user_hash: &str,

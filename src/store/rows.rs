@@ -62,9 +62,6 @@ impl Param<'_> {
     }
 }
 
-/// Stands for a null integer where a null cannot travel; no integer of ours is ever this one.
-pub(super) const NULL_INT: i64 = i64::MIN;
-
 /// A column's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -171,26 +168,8 @@ impl Rows {
         self.columns
     }
 
-    /// One array a column, for `UNNEST`.
-    pub(super) fn arrays(&self) -> impl Iterator<Item = Value> + '_ {
-        self.columns.iter().enumerate().map(|(place, (_, kind))| {
-            let values = self.column(place).map(|value| match (value, kind) {
-                (Seen::Text(text), _) => Value::String(Some(text.to_owned())),
-                (Seen::Int(int), _) => Value::BigInt(Some(int)),
-                (Seen::Null, Kind::Text) => Value::String(Some(String::new())),
-                (Seen::Null, Kind::Int) => Value::BigInt(Some(NULL_INT)),
-            });
-            let values: Vec<Value> = values.collect();
-            let kind = match kind {
-                Kind::Text => sea_orm::sea_query::ArrayType::String,
-                Kind::Int => sea_orm::sea_query::ArrayType::BigInt,
-            };
-            Value::Array(kind, Some(Box::new(values)))
-        })
-    }
-
     /// All rows as one JSON array of arrays, for `json_each` and `JSON_TABLE`.
-    pub(super) fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Param<'static> {
         let mut text = String::with_capacity(self.texts.len() + self.cells.len() * 8);
         text.push('[');
         for (n, row) in self.cells.chunks(self.columns.len()).enumerate() {
@@ -208,7 +187,7 @@ impl Rows {
             text.push(']');
         }
         text.push(']');
-        Value::String(Some(text))
+        text.into()
     }
 }
 

@@ -1,16 +1,21 @@
-//! What a transaction runs on: sea-orm's own connection or, on PostgreSQL, sqlx's beneath it, which takes
-//! whole columns as they are.
+//! What statements run on: a pool's connections or a transaction, sea-orm's own or, on PostgreSQL, sqlx's
+//! beneath it, which takes whole columns as they are.
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
-    Statement,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, QueryResult, Statement, Value,
 };
-use sea_query_sqlx::SqlxValues;
-use sqlx::{AssertSqlSafe, PgPool, Postgres, query::Query};
+use sqlx::{
+    AssertSqlSafe, PgPool, Postgres,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 use tokio::sync::Mutex;
 
-use super::{Rows, StoreError, arrays};
+use super::{
+    Row, Rows, StoreError, arrays,
+    statement::{Filled, Values},
+};
 
 /// After a batch that met a stored key, so many are inserted with a look at each key: where some events
 /// come twice, more will.
@@ -71,12 +76,13 @@ impl Transaction {
         if rows.len() < TRUST_ROWS_MIN || !care.trusts() {
             return Ok(false);
         }
-        let (sql, values) =
-            arrays::insert(table, rows).map_err(|error| StoreError::Refused(error.to_string()))?;
+        let Filled { sql, values: Values::Postgres(values) } = arrays::insert(table, rows)? else {
+            return Ok(false);
+        };
         let mut transaction = transaction.lock().await;
         let inserted = async {
             sqlx::raw_sql("SAVEPOINT inserted").execute(&mut **transaction).await?;
-            sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut **transaction).await
+            query(&sql, values).execute(&mut **transaction).await
         };
         match inserted.await.map_err(StoreError::from) {
             Ok(_) => Ok(true),
@@ -91,59 +97,96 @@ impl Transaction {
     }
 }
 
-fn query(statement: &mut Statement) -> Query<'_, Postgres, SqlxValues> {
-    let values = statement.values.take().unwrap_or_else(|| sea_orm::Values(Vec::new()));
-    sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values))
+/// What statements run on.
+pub trait Runs {
+    /// Runs a statement; how many rows it changed.
+    fn execute(&self, filled: Filled) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Runs a statement that gives rows.
+    fn fetch(&self, filled: Filled) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
 }
 
-fn failed(error: sqlx::Error) -> DbErr {
-    DbErr::Exec(RuntimeErr::SqlxError(error.into()))
+impl Runs for DatabaseConnection {
+    async fn execute(&self, filled: Filled) -> Result<u64, StoreError> {
+        let Filled { sql, values } = filled;
+        match values {
+            Values::Orm(values) => execute(self, sql, values).await,
+            Values::Postgres(values) => {
+                let pool = self.get_postgres_connection_pool();
+                Ok(query(&sql, values).execute(pool).await?.rows_affected())
+            }
+        }
+    }
+
+    async fn fetch(&self, filled: Filled) -> Result<Vec<Row>, StoreError> {
+        let Filled { sql, values } = filled;
+        match values {
+            Values::Orm(values) => fetch(self, sql, values).await,
+            Values::Postgres(values) => {
+                let pool = self.get_postgres_connection_pool();
+                Ok(rows(query(&sql, values).fetch_all(pool).await?))
+            }
+        }
+    }
 }
 
-#[async_trait::async_trait]
-impl ConnectionTrait for Transaction {
-    fn get_database_backend(&self) -> DbBackend {
-        match self {
-            Self::Orm(transaction) => transaction.get_database_backend(),
-            Self::Postgres(_) => DbBackend::Postgres,
-        }
-    }
-
-    async fn execute_raw(&self, mut statement: Statement) -> Result<ExecResult, DbErr> {
-        match self {
-            Self::Orm(transaction) => transaction.execute_raw(statement).await,
-            Self::Postgres(transaction) => {
-                let mut transaction = transaction.lock().await;
-                let done = query(&mut statement).execute(&mut **transaction).await;
-                done.map(ExecResult::from).map_err(failed)
+impl Runs for Transaction {
+    async fn execute(&self, filled: Filled) -> Result<u64, StoreError> {
+        let Filled { sql, values } = filled;
+        match (self, values) {
+            (Self::Orm(transaction), Values::Orm(values)) => {
+                execute(transaction, sql, values).await
             }
-        }
-    }
-
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        match self {
-            Self::Orm(transaction) => transaction.execute_unprepared(sql).await,
-            Self::Postgres(transaction) => {
+            (Self::Postgres(transaction), Values::Postgres(values)) => {
                 let mut transaction = transaction.lock().await;
-                let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **transaction).await;
-                done.map(ExecResult::from).map_err(failed)
+                Ok(query(&sql, values).execute(&mut **transaction).await?.rows_affected())
             }
+            _ => Err(foreign()),
         }
     }
 
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        Ok(self.query_all_raw(statement).await?.into_iter().next())
-    }
-
-    async fn query_all_raw(&self, mut statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        match self {
-            Self::Orm(transaction) => transaction.query_all_raw(statement).await,
-            Self::Postgres(transaction) => {
+    async fn fetch(&self, filled: Filled) -> Result<Vec<Row>, StoreError> {
+        let Filled { sql, values } = filled;
+        match (self, values) {
+            (Self::Orm(transaction), Values::Orm(values)) => fetch(transaction, sql, values).await,
+            (Self::Postgres(transaction), Values::Postgres(values)) => {
                 let mut transaction = transaction.lock().await;
-                let found = query(&mut statement).fetch_all(&mut **transaction).await;
-                let found = found.map_err(failed)?;
-                Ok(found.into_iter().map(QueryResult::from).collect())
+                Ok(rows(query(&sql, values).fetch_all(&mut **transaction).await?))
             }
+            _ => Err(foreign()),
         }
     }
+}
+
+fn query(sql: &str, values: PgArguments) -> Query<'_, Postgres, PgArguments> {
+    sqlx::query_with(AssertSqlSafe(sql), values)
+}
+
+fn rows(found: Vec<PgRow>) -> Vec<Row> {
+    found.into_iter().map(|row| Row(QueryResult::from(row))).collect()
+}
+
+fn statement(on: &impl ConnectionTrait, sql: String, values: Vec<Value>) -> Statement {
+    Statement::from_sql_and_values(on.get_database_backend(), sql, values)
+}
+
+async fn execute(
+    on: &impl ConnectionTrait,
+    sql: String,
+    values: Vec<Value>,
+) -> Result<u64, StoreError> {
+    Ok(on.execute_raw(statement(on, sql, values)).await?.rows_affected())
+}
+
+async fn fetch(
+    on: &impl ConnectionTrait,
+    sql: String,
+    values: Vec<Value>,
+) -> Result<Vec<Row>, StoreError> {
+    let found = on.query_all_raw(statement(on, sql, values)).await?;
+    Ok(found.into_iter().map(Row).collect())
+}
+
+fn foreign() -> StoreError {
+    StoreError::Broken("a statement of another database".to_owned())
 }

@@ -7,8 +7,6 @@
 //! what is not committed yet is not counted here, and is added by the worker after.
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::ConnectionTrait;
-
 use super::{Difference, NOTHING, Tenant, day};
 use crate::{
     domain::{Day, Micros},
@@ -16,6 +14,7 @@ use crate::{
         Param, Row, Rows, Store, StoreError,
         connection::Statements,
         rows::Kind::{Int, Text},
+        transaction::Runs,
     },
 };
 
@@ -290,7 +289,7 @@ pub async fn look(
 }
 
 /// How many clicks the record says, and how many it should say; none: no record.
-async fn read<C: ConnectionTrait>(
+async fn read<C: Runs>(
     on: &Statements<C>,
     tenant: &Tenant,
     record: &Record,

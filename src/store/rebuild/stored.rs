@@ -3,8 +3,6 @@
 //! Read in a fixed number of statements for any number of users, and a page of payments after the other.
 use std::collections::BTreeMap;
 
-use sea_orm::ConnectionTrait;
-
 use super::{
     Tenant,
     books::{Delivery, Entry, KINDS, Kind, Line, Referred, Terms, Total},
@@ -13,6 +11,7 @@ use crate::store::{
     Param, Row, Rows, StoreError,
     connection::Statements,
     rows::Kind::{Int, Text},
+    transaction::Runs,
 };
 
 /// Payments of one page.
@@ -75,7 +74,7 @@ impl Books {
 }
 
 /// The books of these users.
-pub(super) async fn read<C: ConnectionTrait>(
+pub(super) async fn read<C: Runs>(
     on: &Statements<C>,
     tenant: &Tenant,
     users: &[String],
@@ -180,7 +179,7 @@ fn account(row: &Row) -> Result<Account, StoreError> {
 }
 
 /// Counts all payments of these users, and compares their rewards.
-async fn payments<C: ConnectionTrait>(
+async fn payments<C: Runs>(
     on: &Statements<C>,
     tenant: &Tenant,
     all: &mut BTreeMap<String, Books>,
@@ -254,7 +253,7 @@ pub(super) fn columns() -> String {
     format!("{DELIVERY}, {{as int CASE WHEN {UNTOLD} THEN 1 ELSE 0 END}} AS untold")
 }
 
-async fn deliveries<C: ConnectionTrait>(
+async fn deliveries<C: Runs>(
     on: &Statements<C>,
     tenant: &Tenant,
     all: &mut BTreeMap<String, Books>,
