@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 
 /// Characters of a key.
 pub const KEY_CHARS: usize = 32;
-/// In ascending ASCII order, so that text order is byte order.
-const ALPHABET: &[u8; 64] = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+/// Its digits, in ascending ASCII order, so that text order is byte order.
+pub const ALPHABET: &[u8; 64] = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
 
 /// See the module.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -76,20 +76,18 @@ impl Transaction {
         if rows.len() < TRUST_ROWS_MIN || !care.trusts() {
             return Ok(false);
         }
-        let Filled { sql, values: Values::Postgres(values) } = arrays::insert(table, rows)? else {
-            return Ok(false);
-        };
-        let mut transaction = transaction.lock().await;
+        let filled = arrays::insert(table, rows)?;
         let inserted = async {
-            sqlx::raw_sql("SAVEPOINT inserted").execute(&mut **transaction).await?;
-            query(&sql, values).execute(&mut **transaction).await
+            let savepoint = sqlx::raw_sql("SAVEPOINT inserted");
+            savepoint.execute(&mut **transaction.lock().await).await?;
+            self.execute(filled).await
         };
-        match inserted.await.map_err(StoreError::from) {
+        match inserted.await {
             Ok(_) => Ok(true),
             Err(StoreError::Taken(_)) => {
                 care.take();
                 let undo = sqlx::raw_sql("ROLLBACK TO SAVEPOINT inserted");
-                undo.execute(&mut **transaction).await?;
+                undo.execute(&mut **transaction.lock().await).await?;
                 Ok(false)
             }
             Err(error) => Err(error),

@@ -2,7 +2,10 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use referral::{broker::topology::DAILY_RECORDS, domain::EventType};
+use referral::{
+    broker::topology::DAILY_RECORDS,
+    domain::{EventType, key},
+};
 
 use super::{Bench, pairs};
 use crate::{
@@ -146,8 +149,8 @@ pub async fn store(database: &Database, clicks: usize) -> anyhow::Result<()> {
     }
     let (first, from) = (code(0), "2025-01-01");
     // As `EventKey` writes six bytes of time.
-    const DIGITS: &str = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
-    let digit = |shift: u32| format!("substr('{DIGITS}', (ms >> {shift} & 63)::int + 1, 1)");
+    let digits = std::str::from_utf8(key::ALPHABET)?;
+    let digit = |shift: u32| format!("substr('{digits}', (ms >> {shift} & 63)::int + 1, 1)");
     let time: Vec<String> = (0..8).rev().map(|place| digit(place * 6)).collect();
     let click_rows = format!(
         "INSERT INTO click (event_key, domain_id, code, time_us, bot, ip, user_agent, seen_us)
