@@ -211,12 +211,12 @@ fn again(event: &Event) {
 fn composed(event: &Event, data: Value) -> String {
     let draft = Draft {
         id: event.id.clone(),
-        source: event.source.clone(),
+        source: event.source.clone().into(),
         event_type: event.data.event_type(),
         time: event.time,
-        domain: event.domain.clone(),
+        domain: event.domain.as_str().into(),
         trace: event.trace.clone(),
-        data,
+        data: data.into(),
     };
     draft.to_json()
 }

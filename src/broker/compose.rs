@@ -3,8 +3,13 @@
 //!
 //! Owns the JSON form and the choice between a single event and a batch. Refuses to check data:
 //! whoever needs that decodes what was composed.
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::Value;
+use std::{borrow::Cow, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
 use super::{
     Outgoing,
@@ -19,18 +24,52 @@ pub struct Draft {
     /// CloudEvents `id`.
     pub id: String,
     /// CloudEvents `source`.
-    pub source: String,
+    pub source: Cow<'static, str>,
     /// CloudEvents `type`.
     pub event_type: EventType,
     /// CloudEvents `time`.
     pub time: Micros,
     /// The tenant's name.
-    pub domain: String,
+    pub domain: Arc<str>,
     /// Distributed-tracing context.
     pub trace: Trace,
-    /// An object with the members of contract 1; null members are left out.
-    pub data: Value,
+    /// An object with the members of contract 1.
+    pub data: Members,
 }
+
+/// The `data` of an event, written already: an object without null members.
+#[derive(Debug, Clone)]
+pub struct Members(Box<RawValue>);
+
+impl Members {
+    /// Writes what says of itself which members it has.
+    pub fn of(data: &impl Serialize) -> Self {
+        match to_raw_value(data) {
+            Ok(written) => Self(written),
+            Err(error) => unreachable!("{NO_JSON}: {error}"),
+        }
+    }
+}
+
+impl PartialEq for Members {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+/// Leaves null members out.
+impl From<Value> for Members {
+    fn from(mut data: Value) -> Self {
+        if let Value::Object(members) = &mut data {
+            members.retain(|_, value| !value.is_null());
+        }
+        Self::of(&data)
+    }
+}
+
+const NO_JSON: &str = "texts and JSON values always become JSON";
+/// What an event's JSON takes beside its texts, with some to spare.
+const ENVELOPE_BYTES: usize = 256;
 
 #[derive(Serialize)]
 struct Envelope<'a> {
@@ -46,21 +85,7 @@ struct Envelope<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tracestate: Option<&'a str>,
     datacontenttype: &'static str,
-    data: Present<'a>,
-}
-
-/// An object without its null members.
-struct Present<'a>(&'a Value);
-
-impl Serialize for Present<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::Object(members) => {
-                serializer.collect_map(members.iter().filter(|(_, value)| !value.is_null()))
-            }
-            other => other.serialize(serializer),
-        }
-    }
+    data: &'a RawValue,
 }
 
 impl Draft {
@@ -76,12 +101,13 @@ impl Draft {
             traceparent: self.trace.parent.as_deref(),
             tracestate: self.trace.state.as_deref(),
             datacontenttype: "application/json",
-            data: Present(&self.data),
+            data: &self.data.0,
         };
-        match serde_json::to_string(&envelope) {
-            Ok(json) => json,
-            Err(error) => unreachable!("texts and JSON values always become JSON: {error}"),
-        }
+        let texts = self.id.len() + self.source.len() + self.domain.len();
+        let mut json = Vec::with_capacity(ENVELOPE_BYTES + texts + self.data.0.get().len());
+        let written = serde_json::to_writer(&mut json, &envelope).map_err(|e| e.to_string());
+        let text = written.and_then(|()| String::from_utf8(json).map_err(|e| e.to_string()));
+        text.unwrap_or_else(|error| unreachable!("{NO_JSON}: {error}"))
     }
 }
 
@@ -100,11 +126,22 @@ pub fn trace_of(json: &str) -> Trace {
 pub fn message(event_type: EventType, message_id: &str, events: &[&str]) -> Outgoing {
     let (content_type, body) = match events {
         [event] => (SINGLE, (*event).to_owned()),
-        events => (BATCH, format!("[{}]", events.join(","))),
+        events => (BATCH, array(events)),
     };
     let message = Outgoing::event(event_type.routing_key(), content_type, body);
     // An event's id may be longer than AMQP's; then the message goes without one.
     if message_id.len() <= MAX_SHORT_BYTES { message.with_message_id(message_id) } else { message }
+}
+
+fn array(elements: &[&str]) -> String {
+    let bytes: usize = elements.iter().map(|element| element.len() + 1).sum();
+    let mut array = String::with_capacity(bytes + 1);
+    for (place, element) in elements.iter().enumerate() {
+        array.push(if place == 0 { '[' } else { ',' });
+        array.push_str(element);
+    }
+    array.push(']');
+    array
 }
 
 #[cfg(test)]
@@ -120,12 +157,12 @@ mod tests {
     fn draft(id: &str) -> Draft {
         Draft {
             id: id.to_owned(),
-            source: "/test".to_owned(),
+            source: "/test".into(),
             event_type: EventType::Signup,
             time: Micros::parse("2026-01-02T03:04:05.000006Z").unwrap(),
-            domain: "shop".to_owned(),
+            domain: "shop".into(),
             trace: Trace { parent: Some("00-a-b-01".to_owned()), state: None },
-            data: json!({"user_hash": "u\"1", "code": null}),
+            data: json!({"user_hash": "u\"1", "code": null}).into(),
         }
     }
 
@@ -160,8 +197,8 @@ mod tests {
                 let Data::Signup(signup) = &event.data else { panic!("{event:?}") };
                 assert_eq!(signup.user_hash.as_str(), "u\"1");
                 assert_eq!(signup.code, None);
-                assert_eq!((&event.id, &event.source), (&draft.id, &draft.source));
-                assert_eq!((event.time, &event.domain), (draft.time, &draft.domain));
+                assert_eq!((&event.id, &event.source[..]), (&draft.id, &draft.source[..]));
+                assert_eq!((event.time, &event.domain[..]), (draft.time, &draft.domain[..]));
                 assert_eq!(event.trace, draft.trace);
             }
         }

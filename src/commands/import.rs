@@ -87,16 +87,17 @@ impl User {
     fn draft(&self, domain: &str, program_id: Option<i64>, now: Micros) -> Draft {
         Draft {
             id: self.event_id(domain, program_id),
-            source: SOURCE.to_owned(),
+            source: SOURCE.into(),
             event_type: EventType::Signup,
             time: now,
-            domain: domain.to_owned(),
+            domain: domain.into(),
             trace: Trace::default(),
             data: json!({
                 "user_hash": self.hash,
                 "email": self.email.as_ref().map(Email::spelling),
                 "program_id": program_id,
-            }),
+            })
+            .into(),
         }
     }
 

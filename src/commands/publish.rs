@@ -203,12 +203,12 @@ fn draft(what: What, now: Micros) -> Result<Draft, String> {
     };
     Ok(Draft {
         id: attributes.id.unwrap_or_else(|| uuid::Uuid::now_v7().to_string()),
-        source: attributes.source,
+        source: attributes.source.into(),
         event_type,
         time: attributes.time.unwrap_or(now),
-        domain: attributes.domain,
+        domain: attributes.domain.into(),
         trace: Trace { parent: attributes.traceparent, state: attributes.tracestate },
-        data,
+        data: data.into(),
     })
 }
 

@@ -38,14 +38,21 @@ pub struct Trace {
 
 /// W3C Trace Context, version 00: anything else is not passed on.
 pub fn is_traceparent(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
     let lower_hex =
         |part: &str| part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     let nought = |part: &str| part.bytes().all(|b| b == b'0');
-    matches!(parts.as_slice(), ["00", id, span, flags]
-        if (id.len(), span.len(), flags.len()) == (32, 16, 2)
-            && [id, span, flags].iter().all(|part| lower_hex(part))
-            && !nought(id) && !nought(span))
+    let mut parts = text.split('-');
+    let mut is_next = |digits: usize, may_be_nought: bool| {
+        parts.next().is_some_and(|part| {
+            part.len() == digits && lower_hex(part) && (may_be_nought || !nought(part))
+        })
+    };
+    text.starts_with("00-")
+        && is_next(2, true)
+        && is_next(32, false)
+        && is_next(16, false)
+        && is_next(2, true)
+        && parts.next().is_none()
 }
 
 /// What happened.
@@ -175,6 +182,9 @@ mod tests {
             "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-",
+            "-00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         ] {
             assert!(!is_traceparent(bad), "{bad}");
         }

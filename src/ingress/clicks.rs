@@ -5,7 +5,7 @@
 //! waits for any more is awaited by the lane's own task.
 use std::{pin::pin, time::Duration};
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     group::Groups,
@@ -38,29 +38,36 @@ impl Clicks {
 
     async fn keep_as_it_is(&self, draft: &Draft) -> Result<(), Refusal> {
         if self.spool.broker_is_away() {
-            return match self.spool.keep(draft).await {
-                // No room or no disk: it may be back, or was only slow once.
-                Err(not_kept) => self.publish(draft).await.map_err(|_| not_kept.into()),
-                Ok(()) => Ok(()),
-            };
+            return Box::pin(self.keep_without_broker(draft)).await;
         }
-        let mut publishing = pin!(self.publish(draft));
-        let failed = match timeout(self.confirm, &mut publishing).await {
+        let (begun, patience) = (Instant::now(), self.groups.click_patience());
+        let mut publishing = pin!(self.groups.click(draft));
+        // One timer for each click: the lane's deadline is for those that wait on.
+        let failed = match timeout(self.confirm.min(patience), &mut publishing).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(PublishError::TooLarge)) => return Err(PublishError::TooLarge.into()),
             Ok(Err(_)) => true,
             Err(_) => false,
         };
         self.spool.doubt_broker();
-        match self.spool.keep(draft).await {
+        match Box::pin(self.spool.keep(draft)).await {
             // No room or no disk: a late confirm is as good.
-            Err(_) if !failed => Ok(publishing.await?),
+            Err(_) if !failed => {
+                let late = timeout_at(begun + patience, publishing).await;
+                Ok(late.unwrap_or(Err(PublishError::TimedOut))?)
+            }
             kept => Ok(kept?),
         }
     }
 
-    async fn publish(&self, draft: &Draft) -> Result<(), PublishError> {
-        self.groups.publish_json(draft.event_type, &draft.id, draft.to_json()).await
+    async fn keep_without_broker(&self, draft: &Draft) -> Result<(), Refusal> {
+        let Err(not_kept) = self.spool.keep(draft).await else { return Ok(()) };
+        // No room or no disk: it may be back, or was only slow once.
+        let publishing = timeout(self.groups.click_patience(), self.groups.click(draft));
+        match publishing.await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(not_kept.into()),
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! Who is calling: the client's address, user agent and trace context, as far as they are believed.
 use std::{
+    borrow::Cow,
     convert::Infallible,
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, HeaderName, header, request::Parts},
 };
 
 use super::App;
@@ -36,12 +37,11 @@ impl FromRequestParts<App> for Client {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let peer = parts.extensions.get::<Peer>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
-        let trusted = &app.settings.trusted_proxies;
         let forwarded = parts.headers.get_all("x-forwarded-for");
-        let forwarded: Vec<&str> = forwarded.iter().filter_map(|v| v.to_str().ok()).collect();
+        let forwarded = forwarded.iter().filter_map(|v| v.to_str().ok());
         Ok(Self {
-            address: client_address(peer, &forwarded.join(","), trusted),
-            user_agent: text(&parts.headers, header::USER_AGENT.as_str()),
+            address: client_address(peer, forwarded, &app.settings.trusted_proxies),
+            user_agent: text(&parts.headers, &header::USER_AGENT),
             // Of the span that this request is, where there is one.
             trace: match parts.extensions.get::<Trace>() {
                 Some(trace) => trace.clone(),
@@ -53,9 +53,14 @@ impl FromRequestParts<App> for Client {
 
 /// The nearest address that is no trusted proxy: each proxy appends the address it was called
 /// from, so the list is read from its end for as long as it was a trusted one who wrote it.
-fn client_address(peer: IpAddr, forwarded: &str, trusted: &[IpAddr]) -> IpAddr {
+fn client_address<'a>(
+    peer: IpAddr,
+    forwarded: impl DoubleEndedIterator<Item = &'a str>,
+    trusted: &[IpAddr],
+) -> IpAddr {
     let mut address = peer.to_canonical();
-    for entry in forwarded.rsplit(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+    let entries = forwarded.rev().flat_map(|line| line.rsplit(','));
+    for entry in entries.map(str::trim).filter(|entry| !entry.is_empty()) {
         if !trusted.contains(&address) {
             break;
         }
@@ -67,14 +72,18 @@ fn client_address(peer: IpAddr, forwarded: &str, trusted: &[IpAddr]) -> IpAddr {
 }
 
 /// A header as text, cut to what an event may carry.
-pub fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+pub fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let value = headers.get(name)?;
     let text = String::from_utf8_lossy(value.as_bytes());
-    Some(cut(&text)).filter(|text| !text.is_empty())
+    Some(cut(&text).into_owned()).filter(|text| !text.is_empty())
 }
 
 /// The first characters of a text, as many as an event's member may have.
-pub fn cut(text: &str) -> String {
+pub fn cut(text: &str) -> Cow<'_, str> {
+    // Bytes are an upper bound of characters: counting is for the rare long text.
+    if text.len() <= TEXT_MAX_CHARS && !text.as_bytes().contains(&0) {
+        return Cow::Borrowed(text);
+    }
     text.chars().filter(|c| *c != '\0').take(TEXT_MAX_CHARS).collect()
 }
 
@@ -96,12 +105,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_text_is_cut_by_its_characters_and_without_nul() {
+        let long = "é".repeat(TEXT_MAX_CHARS);
+        assert!(matches!(cut("as it is"), Cow::Borrowed("as it is")));
+        assert_eq!(cut("a\0b"), "ab");
+        assert_eq!(cut(&long), long);
+        assert_eq!(cut(&format!("{long}x")), long);
+    }
+
+    #[test]
     fn forwarded_for_is_believed_from_trusted_proxies_only() {
         let (proxy, other) = ("10.0.0.1", "10.0.0.2");
         let cases = [
             ("no proxy configured", "1.1.1.1", "9.9.9.9", vec![], "1.1.1.1"),
             ("not from the proxy", "1.1.1.1", "9.9.9.9", vec![proxy], "1.1.1.1"),
             ("from the proxy", proxy, "9.9.9.9", vec![proxy], "9.9.9.9"),
+            ("in two headers", proxy, "8.8.8.8; 9.9.9.9,10.0.0.2", vec![proxy, other], "9.9.9.9"),
             ("what the client forged", proxy, "8.8.8.8, 9.9.9.9", vec![proxy], "9.9.9.9"),
             ("two proxies", proxy, "9.9.9.9, 10.0.0.2", vec![proxy, other], "9.9.9.9"),
             ("with a port", proxy, "9.9.9.9:4711", vec![proxy], "9.9.9.9"),
@@ -112,7 +131,8 @@ mod tests {
         ];
         for (name, peer, forwarded, trusted, expected) in cases {
             let trusted: Vec<IpAddr> = trusted.iter().map(|ip| ip.parse().unwrap()).collect();
-            let address = client_address(peer.parse().unwrap(), forwarded, &trusted);
+            let lines = forwarded.split(';');
+            let address = client_address(peer.parse().unwrap(), lines, &trusted);
             assert_eq!(address.to_string(), expected, "{name}");
         }
     }

@@ -68,7 +68,8 @@ impl Codes {
         if let Some(known) = known.as_ref().filter(|known| now.0 < known.fresh_until.0) {
             return Ok(Some(known.domain.clone()));
         }
-        match (codes::domain_of(store, code).await, known) {
+        // In a box, as hardly a click comes here and all of them would carry its room.
+        match (Box::pin(codes::domain_of(store, code)).await, known) {
             (Ok(Some(domain)), _) => {
                 let known = Known { domain: domain.into(), fresh_until: now.plus_ms(FRESH_MS) };
                 self.lock().insert(code.clone(), known.clone(), REMEMBERED_MAX);

@@ -1,9 +1,9 @@
 //! Grouping: events that arrive together leave as one message, and each request waits for that
 //! one confirm, or for its own part of that one reply (contract 1).
 //!
-//! A lane is a task per event type. It does not wait while little is in flight: a lone event leaves
-//! at once, and so do those that arrived with it. Under load the events of one linger, or a full
-//! group, leave together.
+//! A lane is a task per event type. It does not wait while nothing is in flight: a lone event leaves
+//! at once, and so do those that arrived with it. Beside a few other groups it waits until it is no
+//! small one beside them, and under load for a full group, but never longer than one linger.
 //! A caller that goes away neither loses nor keeps anything: groups are published by tasks.
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
@@ -25,8 +25,11 @@ use crate::{
     series::ResultLabel,
 };
 
-/// Groups of one lane in flight beside which another one leaves without a linger.
+/// Groups of one lane in flight beside which another one may leave without a linger.
 const EAGER_MAX: usize = 3;
+/// It does so with at least this part of the events in flight: small groups cost the broker as much as
+/// large ones.
+const EAGER_PART: usize = 2;
 /// Groups of one lane in flight; further events wait, and their callers' deadline runs.
 const IN_FLIGHT_MAX: usize = 16;
 /// Most bytes of one group, so that it stays far below `MAX_MESSAGE`.
@@ -119,6 +122,17 @@ impl Groups {
         sent
     }
 
+    /// The same for a click, of which there are many: without a deadline, for callers that have one of
+    /// their own.
+    pub async fn click(&self, draft: &Draft) -> Result<(), PublishError> {
+        self.click.pass(&draft.id, draft.to_json()).await.map(|_| ())
+    }
+
+    /// When [`click`](Self::click) may be given up at the latest.
+    pub const fn click_patience(&self) -> Duration {
+        self.click.timeout
+    }
+
     /// The same with an event that was written before, in the JSON format.
     pub async fn publish_json(
         &self,
@@ -131,7 +145,7 @@ impl Groups {
             EventType::Signup => &self.signup_unanswered,
             EventType::Payment => &self.payment_unanswered,
         };
-        lane.pass(id, json).await.map(|_| ())
+        lane.pass_in_time(id, json).await.map(|_| ())
     }
 
     /// Publishes a signup or payment and waits for the credits worker; `Ok(None)`: confirmed, but
@@ -143,7 +157,7 @@ impl Groups {
             EventType::Click => &self.click,
         };
         let (draft, mut span) = traced(draft);
-        let answer = lane.pass(&draft.id, draft.to_json()).await;
+        let answer = lane.pass_in_time(&draft.id, draft.to_json()).await;
         span.note(&answer);
         answer
     }
@@ -161,11 +175,13 @@ impl Lane {
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { id: id.to_owned(), json, answer };
         let ended = || PublishError::Unavailable("the ingress is stopping".to_owned());
-        let passing = async {
-            self.queue.send(waiting).await.map_err(|_| ended())?;
-            answered.await.map_err(|_| ended())?
-        };
-        timeout(self.timeout, passing).await.unwrap_or(Err(PublishError::TimedOut))
+        self.queue.send(waiting).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
+    }
+
+    async fn pass_in_time(&self, id: &str, json: String) -> Answer {
+        let passed = timeout(self.timeout, self.pass(id, json)).await;
+        passed.unwrap_or(Err(PublishError::TimedOut))
     }
 }
 
@@ -193,9 +209,42 @@ impl Group {
     }
 }
 
-/// Whether a group leaves now.
-fn leaves(in_flight: usize, is_full: bool, lingered: bool) -> bool {
-    in_flight <= EAGER_MAX || (in_flight < IN_FLIGHT_MAX && (is_full || lingered))
+/// What of a lane is in flight.
+#[derive(Default)]
+struct InFlight {
+    sends: JoinSet<(usize, bool)>,
+    events: usize,
+}
+
+impl InFlight {
+    fn spawn<F>(&mut self, events: usize, send: F)
+    where
+        F: Future<Output = (usize, bool)> + Send + 'static,
+    {
+        self.events += events;
+        self.sends.spawn(send);
+    }
+
+    /// Takes note of a send that has ended; of a broken one nobody knows how many events it had.
+    fn landed(&mut self, done: Option<(usize, bool)>, metrics: &Metrics) {
+        if let Some((events, confirmed)) = done {
+            self.events -= events;
+            let result = if confirmed { "confirmed" } else { "failed" };
+            metrics.published.get_or_create(&ResultLabel { result }).inc_by(events as u64);
+        }
+        if self.sends.is_empty() {
+            self.events = 0;
+        }
+    }
+}
+
+/// Whether a group of so many events leaves now, beside `groups` others that have `others` events.
+const fn leaves(events: usize, groups: usize, others: usize, waited: bool) -> bool {
+    match groups {
+        0 => true,
+        1..=EAGER_MAX => waited || events * EAGER_PART >= others,
+        _ => waited && groups < IN_FLIGHT_MAX,
+    }
 }
 
 /// A lane's task: groups what comes and hands each group to `send`.
@@ -208,11 +257,11 @@ async fn run<S, F>(
     S: Fn(Group) -> F,
     F: Future<Output = (usize, bool)> + Send + 'static,
 {
-    let mut in_flight: JoinSet<(usize, bool)> = JoinSet::new();
+    let mut in_flight = InFlight::default();
     let mut held = None;
     loop {
-        while let Some(done) = in_flight.try_join_next() {
-            count(&metrics, done.ok());
+        while let Some(done) = in_flight.sends.try_join_next() {
+            in_flight.landed(done.ok(), &metrics);
         }
         let Some(first) = next(&mut held, &mut queue).await else { break };
         let mut group = Group::new(first);
@@ -227,22 +276,23 @@ async fn run<S, F>(
                 held = group.push(waiting, &settings);
             }
             let is_full = held.is_some() || group.events.len() >= settings.events_max;
-            if leaves(in_flight.len(), is_full, lingered) {
+            let (events, groups) = (group.events.len(), in_flight.sends.len());
+            if leaves(events, groups, in_flight.events, is_full || lingered) {
                 break;
             }
             tokio::select! {
                 Some(waiting) = queue.recv(), if !is_full => held = group.push(waiting, &settings),
-                Some(done) = in_flight.join_next() => count(&metrics, done.ok()),
+                Some(done) = in_flight.sends.join_next() => in_flight.landed(done.ok(), &metrics),
                 () = &mut linger, if !lingered => lingered = true,
             }
         }
         group.events.retain(|waiting| !waiting.answer.is_closed());
         if !group.events.is_empty() {
-            in_flight.spawn(send(group));
+            in_flight.spawn(group.events.len(), send(group));
         }
     }
-    while let Some(done) = in_flight.join_next().await {
-        count(&metrics, done.ok());
+    while let Some(done) = in_flight.sends.join_next().await {
+        in_flight.landed(done.ok(), &metrics);
     }
 }
 
@@ -250,13 +300,6 @@ async fn next(held: &mut Option<Waiting>, queue: &mut mpsc::Receiver<Waiting>) -
     match held.take() {
         Some(waiting) => Some(waiting),
         None => queue.recv().await,
-    }
-}
-
-fn count(metrics: &Metrics, done: Option<(usize, bool)>) {
-    if let Some((events, confirmed)) = done {
-        let result = if confirmed { "confirmed" } else { "failed" };
-        metrics.published.get_or_create(&ResultLabel { result }).inc_by(events as u64);
     }
 }
 

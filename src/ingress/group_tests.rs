@@ -19,18 +19,39 @@ fn waiting(id: &str) -> (Waiting, oneshot::Receiver<Answer>) {
 }
 
 #[test]
-fn a_group_leaves_beside_few_or_when_full_or_after_its_linger() {
-    for (in_flight, is_full, lingered, expected) in [
-        (0, false, false, true),
-        (EAGER_MAX, false, false, true),
-        (EAGER_MAX + 1, false, false, false),
-        (EAGER_MAX + 1, true, false, true),
-        (EAGER_MAX + 1, false, true, true),
-        (IN_FLIGHT_MAX - 1, true, false, true),
-        (IN_FLIGHT_MAX, true, true, false),
+fn a_group_leaves_alone_or_beside_few_smaller_ones_or_when_it_has_waited() {
+    for (events, groups, others, waited, expected) in [
+        (1, 0, 0, false, true),
+        (1, 1, 2, false, true),
+        (1, 1, 3, false, false),
+        (1, 1, 3, true, true),
+        (8, EAGER_MAX, 16, false, true),
+        (7, EAGER_MAX, 16, false, false),
+        (7, EAGER_MAX, 16, true, true),
+        (99, EAGER_MAX + 1, 4, false, false),
+        (1, EAGER_MAX + 1, 4, true, true),
+        (1, IN_FLIGHT_MAX - 1, 16, true, true),
+        (99, IN_FLIGHT_MAX, 16, true, false),
     ] {
-        assert_eq!(leaves(in_flight, is_full, lingered), expected, "{in_flight} in flight");
+        let leaves = leaves(events, groups, others, waited);
+        assert_eq!(leaves, expected, "{events} beside {others} in {groups}, waited: {waited}");
     }
+}
+
+#[tokio::test]
+async fn what_is_in_flight_is_known_of_each_group_and_a_broken_one_is_forgotten_with_the_last() {
+    let (metrics, mut in_flight) = (Metrics::new("ingress"), InFlight::default());
+    in_flight.spawn(3, async { (3, true) });
+    in_flight.spawn(4, async { panic!("broken") });
+    in_flight.spawn(5, async { (5, false) });
+    assert_eq!(in_flight.events, 12);
+    let mut left = Vec::new();
+    while let Some(done) = in_flight.sends.join_next().await {
+        in_flight.landed(done.ok(), &metrics);
+        left.push(in_flight.events);
+    }
+    assert_eq!(left.pop(), Some(0), "{left:?}");
+    assert!(left.iter().all(|events| [4, 9].contains(events) || *events == 12), "{left:?}");
 }
 
 #[test]

@@ -40,8 +40,7 @@ pub mod visit;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, middleware};
-use serde_json::Value;
+use axum::Router;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
@@ -57,12 +56,15 @@ use self::{
     group::{GroupSettings, Groups},
     observe::Queues,
     problem::Refusal,
-    rcp::pace::Pace,
+    rcp::{link::Onward, pace::Pace},
     spool::{Spool, SpoolSettings},
     throttle::Throttle,
 };
 use crate::{
-    broker::{Broker, BrokerSettings, Publisher, compose::Draft},
+    broker::{
+        Broker, BrokerSettings, Publisher,
+        compose::{Draft, Members},
+    },
     clock::Clock,
     domain::{EventType, Micros},
     lifecycle::Context,
@@ -129,6 +131,8 @@ pub struct AppParts {
     store: Store,
     groups: Groups,
     clicks: Clicks,
+    /// Where the referral link leads; none: to the built-in page.
+    onward: Option<Onward>,
     codes: Codes,
     clock: Clock,
     throttle: Throttle,
@@ -157,16 +161,22 @@ impl std::ops::Deref for App {
 
 impl App {
     /// A new event of this type, made now, with an id of its own.
-    fn draft(&self, event_type: EventType, domain: &str, client: &Client, data: Value) -> Draft {
+    fn draft(
+        &self,
+        event_type: EventType,
+        domain: impl Into<Arc<str>>,
+        client: &Client,
+        data: impl Into<Members>,
+    ) -> Draft {
         let time = self.clock.now();
         Draft {
             id: event_id(time),
-            source: SOURCE.to_owned(),
+            source: SOURCE.into(),
             event_type,
             time,
-            domain: domain.to_owned(),
+            domain: domain.into(),
             trace: client.trace.clone(),
-            data,
+            data: data.into(),
         }
     }
 }
@@ -281,6 +291,7 @@ fn app(parts: Parts, shutdown: &CancellationToken) -> App {
             spool: parts.spool,
             confirm: parts.settings.click_confirm,
         },
+        onward: parts.settings.register_url.as_deref().and_then(Onward::to),
         codes: Codes::default(),
         groups,
         throttle: Throttle::new(parts.settings.rate_limit),
@@ -305,7 +316,7 @@ fn router(app: App) -> Router {
     routes
         .merge(dashboard::routes())
         .fallback(async || Refusal::not_found("there is nothing at this path"))
-        .layer(middleware::from_fn_with_state(app.clone(), observe::request))
+        .layer(observe::Observe(app.clone()))
         .with_state(app)
 }
 

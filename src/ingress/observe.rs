@@ -1,16 +1,26 @@
 //! What `/metrics` says of the ingress: requests, how full the queues are, how long clicks wait.
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::Method,
-    middleware::Next,
     response::Response,
 };
 use tokio::{sync::watch, time::Instant};
+use tower::{Layer, Service};
 use uuid::Uuid;
 
-use super::{App, client, problem, spool::Spool};
+use super::{
+    App, client,
+    problem::{self, Dialect},
+    spool::Spool,
+};
 use crate::{
     broker::{Broker, Depth},
     clock::Clock,
@@ -25,36 +35,75 @@ const EVERY: Duration = Duration::from_secs(5);
 /// What is of no trace: assets, and what an open page is told.
 const QUIET: [&str; 3] = ["/dashboard/assets/{name}", "/dashboard/live", "/swagger/{file}"];
 
-/// Middleware, the only one of all routes, as each costs every request some allocations: counts a request by its
+/// The layer of all routes, the only one, as each costs every request some allocations: counts a request by its
 /// route's template, never by its path; the span that it is, likewise; and has it answered and rendered.
-pub async fn request(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let template = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let route = if template.is_empty() { "none" } else { template }.to_owned();
-    let method = method(request.method());
-    let begun = Instant::now();
-    let mut span = if QUIET.contains(&template) {
-        traces::Span::none()
-    } else {
-        traces::request(method, template, || client::trace(request.headers()))
-    };
-    if let Some(trace) = span.trace() {
-        request.extensions_mut().insert(trace.clone());
+#[derive(Clone)]
+pub struct Observe(pub App);
+
+impl<S> Layer<S> for Observe {
+    type Service = Observed<S>;
+
+    fn layer(&self, inner: S) -> Observed<S> {
+        Observed { app: self.0.clone(), inner }
     }
-    let response = problem::render(request, next).await;
-    span.answered(response.status().as_u16());
-    let seconds = begun.elapsed().as_secs_f64();
-    let status = match response.status().as_u16() / 100 {
+}
+
+/// See [`Observe`].
+#[derive(Clone)]
+pub struct Observed<S> {
+    app: App,
+    inner: S,
+}
+
+impl<S> Service<Request> for Observed<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let begun = Instant::now();
+        let template = request.extensions().get::<MatchedPath>().cloned();
+        let method = method(request.method());
+        let mut span = match template.as_ref().map_or("", MatchedPath::as_str) {
+            quiet if QUIET.contains(&quiet) => traces::Span::none(),
+            template => traces::request(method, template, || client::trace(request.headers())),
+        };
+        if let Some(trace) = span.trace() {
+            request.extensions_mut().insert(trace.clone());
+        }
+        let dialect = Dialect::of(request.uri().path());
+        let answering = self.inner.call(request);
+        let app = self.app.clone();
+        Box::pin(async move {
+            let response = problem::render(dialect, answering).await;
+            let status = response.status().as_u16();
+            span.answered(status);
+            let template = template.as_ref().map_or("none", MatchedPath::as_str);
+            count(&app.metrics, template, method, status, begun.elapsed());
+            Ok(response)
+        })
+    }
+}
+
+fn count(metrics: &Metrics, route: &str, method: &'static str, status: u16, took: Duration) {
+    let status = match status / 100 {
         1 => "1xx",
         2 => "2xx",
         3 => "3xx",
         4 => "4xx",
         _ => "5xx",
     };
-    let metrics = &app.metrics;
-    let by_route = Route { route: route.clone() };
-    metrics.request_seconds.get_or_create(&by_route).observe(seconds);
-    metrics.requests.get_or_create(&Call { route, method, status }).inc();
-    response
+    let by_route = Route { route: route.to_owned() };
+    metrics.request_seconds.get_or_create(&by_route).observe(took.as_secs_f64());
+    metrics.requests.get_or_create(&Call { route: by_route.route, method, status }).inc();
 }
 
 /// Strangers may make up methods.
@@ -109,7 +158,7 @@ pub async fn queues(
     clock: &Clock,
     metrics: &Metrics,
     seen: &watch::Sender<Queues>,
-) -> std::convert::Infallible {
+) -> Infallible {
     let forever = tokio_util::sync::CancellationToken::new();
     // A refusal is for who publishes to say; then nothing is known of the queues.
     let see = |depths: Option<&[Depth]>| {
@@ -121,7 +170,7 @@ pub async fn queues(
 }
 
 /// Shows how long the oldest click waits, for as long as it is polled.
-pub async fn spool(spool: &Spool, clock: &Clock, metrics: &Metrics) -> std::convert::Infallible {
+pub async fn spool(spool: &Spool, clock: &Clock, metrics: &Metrics) -> Infallible {
     loop {
         let oldest = spool.oldest().await.and_then(|id| Uuid::try_parse(&id).ok());
         let oldest = oldest.and_then(|id| Micros::of_uuid(&id));

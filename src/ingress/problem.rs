@@ -2,13 +2,12 @@
 //!
 //! A handler says *what* is wrong, as a [`Refusal`]; [`render`] says it in the words of the path's
 //! [`Dialect`].
-use std::{any::Any, borrow::Cow, panic::AssertUnwindSafe};
+use std::{any::Any, borrow::Cow, convert::Infallible, panic::AssertUnwindSafe};
 
 use axum::{
     Json,
-    extract::{FromRequestParts, Path, Request},
+    extract::{FromRequestParts, Path},
     http::{HeaderValue, StatusCode, header, request::Parts},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt as _;
@@ -214,10 +213,13 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for InPath<
     }
 }
 
-/// Has the request answered, and gives every refusal its body, that of a panic, too.
-pub async fn render(request: Request, next: Next) -> Response {
-    let dialect = Dialect::of(request.uri().path());
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+/// Waits for the answer, and gives every refusal its body, that of a panic, too.
+pub async fn render(
+    dialect: Dialect,
+    answering: impl Future<Output = Result<Response, Infallible>>,
+) -> Response {
+    let answered = AssertUnwindSafe(answering).catch_unwind().await;
+    let answered = answered.map(|Ok(response)| response);
     let mut response = answered.unwrap_or_else(|cause| panicked(&*cause));
     let status = response.status();
     let refusal = response.extensions_mut().remove::<Refusal>();

@@ -1,12 +1,12 @@
 //! A visit through a referral link: what of it is a click, and what the click says (contracts 2
 //! and 4). The one way in which links make clicks.
-use std::{borrow::Cow, convert::Infallible};
+use std::{borrow::Cow, convert::Infallible, net::IpAddr};
 
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, Method, header, request::Parts},
 };
-use serde_json::json;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     problem::Refusal,
 };
 use crate::{
-    broker::compose::Draft,
+    broker::compose::{Draft, Members},
     domain::{Code, EventType, Micros},
 };
 
@@ -33,6 +33,18 @@ pub struct Visit {
     query: String,
 }
 
+/// What a click says (contract 1).
+#[derive(Serialize)]
+struct Said<'a> {
+    code: &'a str,
+    ip: IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referrer: Option<&'a str>,
+    query_string: Cow<'a, str>,
+}
+
 impl FromRequestParts<App> for Visit {
     type Rejection = Infallible;
 
@@ -40,7 +52,7 @@ impl FromRequestParts<App> for Visit {
         Ok(Self {
             client: Client::from_request_parts(parts, app).await?,
             counts: is_visit(&parts.method, &parts.headers),
-            referrer: client::text(&parts.headers, header::REFERER.as_str()),
+            referrer: client::text(&parts.headers, &header::REFERER),
             query: parts.uri.query().unwrap_or_default().to_owned(),
         })
     }
@@ -63,14 +75,14 @@ impl Visit {
         let Some(domain) = app.codes.domain_of(&app.store, &code, app.clock.now()).await? else {
             return Ok(None);
         };
-        let data = json!({
-            "code": code.as_str(),
-            "ip": self.client.address.to_string(),
-            "user_agent": self.client.user_agent,
-            "referrer": self.referrer,
-            "query_string": client::cut(&self.query),
+        let said = Members::of(&Said {
+            code: code.as_str(),
+            ip: self.client.address,
+            user_agent: self.client.user_agent.as_deref(),
+            referrer: self.referrer.as_deref(),
+            query_string: client::cut(&self.query),
         });
-        let draft = app.draft(EventType::Click, &domain, &self.client, data);
+        let draft = app.draft(EventType::Click, domain, &self.client, said);
         // The visitor whom `/ref/CODE/` sent on has been counted: the same event.
         let id = counted(&self.given("click"), draft.time).unwrap_or(draft.id);
         let draft = Draft { id, ..draft };

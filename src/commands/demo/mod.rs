@@ -292,12 +292,12 @@ async fn programs(
 async fn register_referrer(tools: &Tools, user_hash: &str) -> anyhow::Result<()> {
     let draft = Draft {
         id: uuid::Uuid::now_v7().to_string(),
-        source: "/referral/demo".to_owned(),
+        source: "/referral/demo".into(),
         event_type: EventType::Signup,
         time: tools.clock.now(),
-        domain: DEFAULT_DOMAIN.to_owned(),
+        domain: DEFAULT_DOMAIN.into(),
         trace: Trace::default(),
-        data: json!({"user_hash": user_hash, "email": format!("{user_hash}@example.com")}),
+        data: json!({"user_hash": user_hash, "email": format!("{user_hash}@example.com")}).into(),
     };
     let link = Link::open(tools).await?;
     link.publish(compose::message(draft.event_type, &draft.id, &[&draft.to_json()])).await?;

@@ -77,7 +77,7 @@ async fn pay(
         "currency": domain.currency.as_str(),
         "total_amount_paid": total.to_string(),
     });
-    let draft = app.draft(EventType::Payment, &domain.name, &client, data);
+    let draft = app.draft(EventType::Payment, domain.name.as_str(), &client, data);
     let Some(reply) = app.groups.request(&draft).await? else { return Ok(accepted(&draft.id)) };
     if reply.outcome == "invalid" {
         let detail = reply.detail.or(reply.reason).unwrap_or_else(|| "invalid".to_owned());

@@ -111,7 +111,7 @@ async fn register(
         "email": wanted.email.as_ref().map(Email::spelling),
         "program_id": wanted.program_id,
     });
-    let draft = app.draft(EventType::Signup, &domain.name, &client, data);
+    let draft = app.draft(EventType::Signup, domain.name.as_str(), &client, data);
     match app.groups.request(&draft).await? {
         None => Ok(accepted(&draft.id)),
         Some(reply) => match status_of(&reply)? {

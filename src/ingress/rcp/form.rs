@@ -115,7 +115,7 @@ fn signup(app: &App, client: &Client, domain: &str, email: &Email, code: Option<
     });
     Draft {
         id: name(&["signup", domain, email.key(), code.unwrap_or_default()]),
-        source: SOURCE.to_owned(),
+        source: SOURCE.into(),
         ..app.draft(EventType::Signup, domain, client, data)
     }
 }

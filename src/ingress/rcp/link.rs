@@ -1,9 +1,10 @@
 //! `GET /register?ref_code=CODE`: the referral link (contract 2).
 use axum::{
     extract::State,
-    http::{StatusCode, header},
-    response::{IntoResponse, Redirect, Response},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
 };
+use url::{Position, Url};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::ingress::{
@@ -14,6 +15,7 @@ use crate::ingress::{
     visit::Visit,
 };
 
+/// Its routes.
 pub fn routes() -> OpenApiRouter<App> {
     both(routes!(follow))
 }
@@ -38,17 +40,42 @@ pub fn routes() -> OpenApiRouter<App> {
 async fn follow(State(app): State<App>, visit: Visit) -> Result<Response, Refusal> {
     let code = visit.given("ref_code");
     visit.click(&app, &code).await?;
-    Ok(answer(app.settings.register_url.as_deref(), &code))
+    Ok(answer(app.onward.as_ref(), &code))
+}
+
+/// The way to `REGISTER_URL`: it with the code, which goes to the end of its query.
+#[derive(Debug)]
+pub struct Onward {
+    before: String,
+    after: String,
+}
+
+impl Onward {
+    /// Takes it apart once; `None` for what is no URL.
+    pub fn to(register_url: &str) -> Option<Self> {
+        let mut url = Url::parse(register_url).ok()?;
+        url.query_pairs_mut().append_pair("ref_code", "");
+        let (before, after) = (&url[..Position::AfterQuery], &url[Position::AfterQuery..]);
+        Some(Self { before: before.to_owned(), after: after.to_owned() })
+    }
+
+    fn with(&self, code: &str) -> String {
+        let mut url = String::with_capacity(self.before.len() + code.len() + self.after.len());
+        url.push_str(&self.before);
+        url.extend(form_urlencoded::byte_serialize(code.as_bytes()));
+        url.push_str(&self.after);
+        url
+    }
 }
 
 /// The same for every code, also for none.
-fn answer(register_url: Option<&str>, ref_code: &str) -> Response {
-    match register_url.and_then(|url| url::Url::parse(url).ok()) {
-        Some(mut url) => {
-            url.query_pairs_mut().append_pair("ref_code", ref_code);
+fn answer(onward: Option<&Onward>, ref_code: &str) -> Response {
+    match onward {
+        Some(onward) => {
+            let location = [(header::LOCATION, onward.with(ref_code))];
             // Whoever keeps this answer would swallow later clicks.
-            let no_store = [(header::CACHE_CONTROL, "no-store")];
-            (no_store, Redirect::to(url.as_str())).into_response()
+            let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+            (StatusCode::SEE_OTHER, no_store, location).into_response()
         }
         None => pages::page(StatusCode::OK, &Register { ref_code, email: "", problem: None }),
     }
@@ -61,11 +88,13 @@ mod tests {
     #[test]
     fn the_code_is_kept_and_cannot_break_out() {
         let location = |url, code| {
-            let answer = answer(Some(url), code);
+            let answer = answer(Onward::to(url).as_ref(), code);
             assert_eq!(answer.status(), StatusCode::SEE_OTHER);
             answer.headers()[header::LOCATION].to_str().unwrap().to_owned()
         };
         assert_eq!(location("https://h/join?a=1", "C0"), "https://h/join?a=1&ref_code=C0");
+        assert_eq!(location("https://h/join#top", "C 0"), "https://h/join?ref_code=C+0#top");
+        assert_eq!(location("https://h/?", ""), "https://h/?ref_code=");
         assert_eq!(location("https://h/", "x&y\r\nz"), "https://h/?ref_code=x%26y%0D%0Az");
         assert_eq!(answer(None, "C0").status(), StatusCode::OK);
     }

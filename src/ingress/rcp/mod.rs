@@ -1,7 +1,7 @@
 //! The RCP dialect (contract 2): tokens, codes, daily records, the referral link and
 //! the form of its page.
 mod form;
-mod link;
+pub mod link;
 pub mod pace;
 mod referral;
 mod token;

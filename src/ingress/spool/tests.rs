@@ -13,12 +13,12 @@ const NOWHERE: &str = "amqp://guest:guest@127.0.0.1:9/%2f";
 fn draft(number: usize) -> Draft {
     Draft {
         id: format!("id-{number}"),
-        source: "/t".to_owned(),
+        source: "/t".into(),
         event_type: EventType::Click,
         time: Micros(0),
-        domain: "d".to_owned(),
+        domain: "d".into(),
         trace: Trace::default(),
-        data: json!({"code": "x"}),
+        data: json!({"code": "x"}).into(),
     }
 }
 

@@ -164,7 +164,8 @@ impl Act<'_> {
     }
 
     fn event(&self, id: &str, event_type: EventType, data: serde_json::Value) -> SiteEvent {
-        let draft = self.app.draft(event_type, &self.partner.domain.name, self.client, data);
+        let draft =
+            self.app.draft(event_type, self.partner.domain.name.as_str(), self.client, data);
         let draft = crate::broker::compose::Draft { id: id.to_owned(), ..draft };
         let event_type = event_type.as_str().to_owned();
         SiteEvent { id: id.to_owned(), event_type, json: draft.to_json() }
