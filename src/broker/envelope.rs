@@ -8,7 +8,7 @@ use std::{
     ops::{Deref, Range},
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Visitor, forward_to_deserialize_any};
 use serde_json::value::RawValue;
 
 use super::topology::KEY_BATCH;
@@ -73,7 +73,7 @@ pub fn decode(incoming: &Incoming<'_>, now: Micros, message_max: usize) -> Decod
     };
     let essence = essence(incoming.content_type);
     if essence.eq_ignore_ascii_case(SINGLE) {
-        Decoded::Events(vec![item(parse(text, ""), None, incoming, now)])
+        Decoded::Events(vec![single(text, incoming, now)])
     } else if essence.eq_ignore_ascii_case(BATCH) {
         batch(text, incoming, now)
     } else if essence.eq_ignore_ascii_case(BINARY) {
@@ -89,8 +89,22 @@ pub(super) fn essence(content_type: Option<&str>) -> &str {
     content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim()
 }
 
+/// Reads the event and its data at once; only what cannot be read so is read one after the other, to say
+/// what is wrong with it, or to find that it was in a member that its type does not have.
+fn single(text: &str, incoming: &Incoming<'_>, now: Micros) -> Item {
+    match serde_json::from_str(text) {
+        Ok(Object(envelope)) => item(Ok::<WholeEnvelope<'_>, _>(envelope), None, incoming, now),
+        Err(_) => item(parse::<Envelope<'_>>(text, ""), None, incoming, now),
+    }
+}
+
+/// The same with each event of a batch.
 fn batch(text: &str, incoming: &Incoming<'_>, now: Micros) -> Decoded {
-    match batch::elements(text) {
+    let read = |place, envelope| item(Ok(envelope), Some(place), incoming, now);
+    if let Some(items) = batch::at_once(text, read) {
+        return Decoded::Events(items);
+    }
+    match batch::one_by_one(text) {
         Ok(elements) => {
             let items = elements.into_iter();
             let items = items.map(|(place, envelope)| item(envelope, Some(place), incoming, now));
@@ -120,9 +134,54 @@ impl From<String> for Text<'_> {
     }
 }
 
+/// Is read from an object only: a derived structure would take an array of its members too.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(AsMap(deserializer)).map(Self)
+    }
+}
+
+struct AsMap<D>(D);
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for AsMap<D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// An event with its data, read at once.
+type WholeEnvelope<'a> = Envelope<'a, Object<data::Members<'a>>>;
+
+/// The data of an event, as it was read.
+trait Given {
+    /// What it says of this type.
+    fn facts(&self, event_type: EventType) -> Result<Data, Bad>;
+}
+
+impl Given for &RawValue {
+    fn facts(&self, event_type: EventType) -> Result<Data, Bad> {
+        data::facts(&data::read(self.get(), event_type)?, event_type)
+    }
+}
+
+impl Given for Object<data::Members<'_>> {
+    fn facts(&self, event_type: EventType) -> Result<Data, Bad> {
+        data::facts(&self.0, event_type)
+    }
+}
+
 /// The members of an event in JSON format.
 #[derive(Deserialize)]
-struct Envelope<'a> {
+struct Envelope<'a, D = &'a RawValue> {
     #[serde(borrow)]
     specversion: Option<Text<'a>>,
     #[serde(borrow)]
@@ -139,13 +198,12 @@ struct Envelope<'a> {
     traceparent: Option<Text<'a>>,
     #[serde(borrow)]
     tracestate: Option<Text<'a>>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
+    data: Option<D>,
 }
 
 /// An event in JSON format, as it was read.
-fn item(
-    envelope: Result<Envelope<'_>, Bad>,
+fn item<D: Given>(
+    envelope: Result<Envelope<'_, D>, Bad>,
     raw: Option<Range<usize>>,
     incoming: &Incoming<'_>,
     now: Micros,
@@ -170,7 +228,7 @@ pub(super) fn attribute(name: &str, header: &dyn Fn(&str) -> Option<String>) -> 
 
 fn binary(text: &str, incoming: &Incoming<'_>, now: Micros) -> Item {
     let attribute = |name: &str| attribute(name, incoming.header).map(Text::from);
-    let mut envelope = Envelope {
+    let mut envelope: Envelope<'_> = Envelope {
         specversion: attribute("specversion"),
         id: attribute("id"),
         source: attribute("source"),
@@ -194,7 +252,7 @@ fn binary(text: &str, incoming: &Incoming<'_>, now: Micros) -> Item {
     Item { checked, raw: None, named }
 }
 
-impl Envelope<'_> {
+impl<D> Envelope<'_, D> {
     /// The pair that names the event, where both are there.
     fn named(&self) -> Option<(String, String)> {
         let (id, source) = (self.id.as_deref()?, self.source.as_deref()?);
@@ -202,7 +260,11 @@ impl Envelope<'_> {
     }
 }
 
-fn check(envelope: &Envelope<'_>, routing_key: &str, now: Micros) -> Result<Event, Bad> {
+fn check<D: Given>(
+    envelope: &Envelope<'_, D>,
+    routing_key: &str,
+    now: Micros,
+) -> Result<Event, Bad> {
     if envelope.specversion.as_deref() != Some("1.0") {
         return Err(Bad::new(Reason::Schema, "specversion must be \"1.0\""));
     }
@@ -227,12 +289,9 @@ fn check(envelope: &Envelope<'_>, routing_key: &str, now: Micros) -> Result<Even
         parent: text("traceparent", envelope.traceparent.as_deref())?,
         state: text("tracestate", envelope.tracestate.as_deref())?,
     };
-    let data = envelope.data.ok_or_else(|| Bad::new(Reason::Schema, "data is required"))?;
-    let data = match event_type {
-        EventType::Click => Data::Click(data::click(data.get())?),
-        EventType::Signup => Data::Signup(data::signup(data.get())?),
-        EventType::Payment => Data::Payment(data::payment(data.get())?),
-    };
+    let data = envelope.data.as_ref();
+    let data = data.ok_or_else(|| Bad::new(Reason::Schema, "data is required"))?;
+    let data = data.facts(event_type)?;
     let key = EventKey::new(source, id);
     let (id, source) = (id.to_owned(), source.to_owned());
     Ok(Event { key, id, source, time, domain, trace, data })
@@ -307,6 +366,9 @@ mod batch;
 #[path = "envelope_data.rs"]
 mod data;
 
+#[cfg(test)]
+#[path = "envelope_properties.rs"]
+mod properties;
 #[cfg(test)]
 #[path = "envelope_tests.rs"]
 mod tests;

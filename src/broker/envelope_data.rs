@@ -4,15 +4,18 @@ use serde_json::value::RawValue;
 
 use super::{Text, given, invalid, parse, text};
 use crate::domain::{
-    Bad, Click, Code, Currency, Email, Money, Payment, Reason, Signup, UserHash,
+    Bad, Click, Code, Currency, Data, Email, EventType, Money, Payment, Reason, Signup, UserHash,
     event::{Paid, TEXT_MAX_CHARS},
     ids::{Invalid, USER_HASH_MAX_CHARS},
 };
 
-#[derive(Deserialize)]
-struct ClickData<'a> {
+/// The members that the data of any type may have.
+#[derive(Default, Deserialize)]
+pub(super) struct Members<'a> {
     #[serde(borrow)]
     code: Option<Text<'a>>,
+    #[serde(borrow)]
+    user_hash: Option<Text<'a>>,
     #[serde(borrow)]
     ip: Option<Text<'a>>,
     #[serde(borrow)]
@@ -20,15 +23,67 @@ struct ClickData<'a> {
     #[serde(borrow)]
     referrer: Option<Text<'a>>,
     #[serde(borrow)]
-    user_hash: Option<Text<'a>>,
-    #[serde(borrow)]
     query_string: Option<Text<'a>>,
+    #[serde(borrow)]
+    user_indicator: Option<Text<'a>>,
+    #[serde(borrow)]
+    email: Option<Text<'a>>,
+    program_id: Option<i64>,
+    #[serde(borrow)]
+    currency: Option<Text<'a>>,
+    #[serde(borrow)]
+    amount: Option<&'a RawValue>,
+    #[serde(borrow)]
+    total_amount_paid: Option<&'a RawValue>,
+    #[serde(borrow)]
+    exchange: Option<&'a RawValue>,
 }
 
-pub(super) fn click(data: &str) -> Result<Click, Bad> {
-    let data: ClickData<'_> = parse(data, "data.")?;
-    let code = data.code.ok_or_else(|| Bad::new(Reason::Schema, "data.code is required"))?;
-    let code = Code::parse(&code).map_err(|e| invalid(Reason::CodeInvalid, "data.code", e))?;
+/// Those of one type: what others are called is then nobody's business.
+macro_rules! of_type {
+    ($name:ident: $($text:ident),*; $($number:ident),*; $($raw:ident),*) => {
+        #[derive(Deserialize)]
+        struct $name<'a> {
+            $(#[serde(borrow)] $text: Option<Text<'a>>,)*
+            $($number: Option<i64>,)*
+            $(#[serde(borrow)] $raw: Option<&'a RawValue>,)*
+        }
+
+        impl<'a> From<$name<'a>> for Members<'a> {
+            fn from(given: $name<'a>) -> Self {
+                let $name { $($text,)* $($number,)* $($raw,)* } = given;
+                Self { $($text,)* $($number,)* $($raw,)* ..Self::default() }
+            }
+        }
+    };
+}
+
+of_type!(ClickData: code, ip, user_agent, referrer, user_hash, query_string;;);
+of_type!(SignupData: user_hash, code, user_indicator, email; program_id;);
+of_type!(PaymentData: user_hash, currency;; amount, total_amount_paid, exchange);
+
+/// Reads the members that this type has; an error names the one that it is in.
+pub(super) fn read(data: &str, event_type: EventType) -> Result<Members<'_>, Bad> {
+    Ok(match event_type {
+        EventType::Click => parse::<ClickData<'_>>(data, "data.")?.into(),
+        EventType::Signup => parse::<SignupData<'_>>(data, "data.")?.into(),
+        EventType::Payment => parse::<PaymentData<'_>>(data, "data.")?.into(),
+    })
+}
+
+/// What they say.
+pub(super) fn facts(data: &Members<'_>, event_type: EventType) -> Result<Data, Bad> {
+    Ok(match event_type {
+        EventType::Click => Data::Click(click(data)?),
+        EventType::Signup => Data::Signup(signup(data)?),
+        EventType::Payment => Data::Payment(payment(data)?),
+    })
+}
+
+fn click(data: &Members<'_>) -> Result<Click, Bad> {
+    let code = data.code.as_deref();
+    let code = code.ok_or_else(|| Bad::new(Reason::Schema, "data.code is required"))?;
+    let code = Code::parse(code).map_err(|e| invalid(Reason::CodeInvalid, "data.code", e))?;
     let user_hash = text("data.user_hash", data.user_hash.as_deref())?;
     if user_hash.as_ref().is_some_and(|hash| hash.chars().count() > USER_HASH_MAX_CHARS) {
         return Err(Bad::new(Reason::Schema, "data.user_hash must be at most 253 characters"));
@@ -43,21 +98,7 @@ pub(super) fn click(data: &str) -> Result<Click, Bad> {
     })
 }
 
-#[derive(Deserialize)]
-struct SignupData<'a> {
-    #[serde(borrow)]
-    user_hash: Option<Text<'a>>,
-    #[serde(borrow)]
-    code: Option<Text<'a>>,
-    #[serde(borrow)]
-    user_indicator: Option<Text<'a>>,
-    #[serde(borrow)]
-    email: Option<Text<'a>>,
-    program_id: Option<i64>,
-}
-
-pub(super) fn signup(data: &str) -> Result<Signup, Bad> {
-    let data: SignupData<'_> = parse(data, "data.")?;
+fn signup(data: &Members<'_>) -> Result<Signup, Bad> {
     let code = given("data.code", data.code.as_deref())?;
     let indicator = given("data.user_indicator", data.user_indicator.as_deref())?;
     let email = given("data.email", data.email.as_deref())?;
@@ -76,26 +117,11 @@ pub(super) fn signup(data: &str) -> Result<Signup, Bad> {
 }
 
 #[derive(Deserialize)]
-struct PaymentData<'a> {
-    #[serde(borrow)]
-    user_hash: Option<Text<'a>>,
-    #[serde(borrow)]
-    currency: Option<Text<'a>>,
-    #[serde(borrow)]
-    amount: Option<&'a RawValue>,
-    #[serde(borrow)]
-    total_amount_paid: Option<&'a RawValue>,
-    #[serde(borrow)]
-    exchange: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
 struct Exchange {
     success: Option<bool>,
 }
 
-pub(super) fn payment(data: &str) -> Result<Payment, Bad> {
-    let data: PaymentData<'_> = parse(data, "data.")?;
+fn payment(data: &Members<'_>) -> Result<Payment, Bad> {
     let currency = given("data.currency", data.currency.as_deref())?;
     let paid = match (present(data.amount), present(data.total_amount_paid)) {
         (Some(amount), None) => Paid::Amount(money("data.amount", amount)?),

@@ -2,10 +2,15 @@
 use super::*;
 use crate::domain::{Money, event::Paid};
 
-const NOW: &str = "2026-11-22T12:00:00Z";
+pub(super) const NOW: &str = "2026-11-22T12:00:00Z";
 const CODE: &str = "b4b9e071006f409d8e6d";
 
-fn decode_as(content_type: &str, key: &str, headers: &[(&str, &str)], body: &[u8]) -> Decoded {
+pub(super) fn decode_as(
+    content_type: &str,
+    key: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Decoded {
     let header =
         |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
     let incoming =
@@ -13,7 +18,7 @@ fn decode_as(content_type: &str, key: &str, headers: &[(&str, &str)], body: &[u8
     decode(&incoming, Micros::parse(NOW).unwrap(), 4 << 20)
 }
 
-fn event(kind: &str, data: &str) -> String {
+pub(super) fn event(kind: &str, data: &str) -> String {
     format!(
         r#"{{"specversion":"1.0","id":"1","source":"/t","type":"referral.{kind}.v1","time":"{NOW}","data":{data}}}"#
     )
@@ -295,4 +300,18 @@ fn hostile_messages_are_refused_whole() {
         decode(&incoming, Micros(0), 10),
         Decoded::Whole(Bad { reason: Reason::TooLarge, .. })
     ));
+}
+
+#[test]
+fn good_events_of_every_type_are_read_with_their_data_at_once() {
+    for (kind, data) in [
+        ("click", format!(r#"{{"code":"{CODE}","ip":"192.0.2.1","later":{{"code":1}}}}"#)),
+        ("signup", r#"{"user_hash":"b","email":"a@b.example","program_id":1}"#.to_owned()),
+        ("payment", r#"{"user_hash":"b","amount":1.5,"exchange":{"a":1}}"#.to_owned()),
+    ] {
+        let text = event(kind, &data);
+        assert!(serde_json::from_str::<Object<WholeEnvelope<'_>>>(&text).is_ok(), "{text}");
+        let array = r#"["1.0","1","/t"]"#;
+        assert!(serde_json::from_str::<Object<WholeEnvelope<'_>>>(array).is_err());
+    }
 }
