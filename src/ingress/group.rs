@@ -27,8 +27,8 @@ use crate::{
 
 /// Groups of one lane in flight beside which another one may leave without a linger.
 const EAGER_MAX: usize = 3;
-/// It does so with at least this part of the events in flight: small groups cost the broker as much as
-/// large ones.
+/// It does so where it has one of so many parts of the events in flight: small groups cost the broker as
+/// much as large ones.
 const EAGER_PART: usize = 2;
 /// Groups of one lane in flight; further events wait, and their callers' deadline runs.
 const IN_FLIGHT_MAX: usize = 16;
@@ -42,7 +42,7 @@ const QUEUED_MAX: usize = 4096;
 /// How groups are made.
 #[derive(Debug, Clone)]
 pub struct GroupSettings {
-    /// How long a group waits for company while more than a few others are in flight.
+    /// How long a group waits for company at most while others are in flight.
     pub linger: Duration,
     /// Most events of one group.
     pub events_max: usize,

@@ -127,7 +127,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "GROUP_LINGER_MS",
         "1",
-        "ingress: how long a publish waits for company beside four others or more, in milliseconds",
+        "ingress: longest wait of a publish for company while others are in flight, in milliseconds",
     ),
     setting("GROUP_MAX", "256", "ingress: most events of one message, 1 to 1000"),
     setting("BODY_MAX", "65536", "ingress: largest request body, in bytes"),
