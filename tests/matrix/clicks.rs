@@ -25,8 +25,8 @@ pub const STEPS: &[&str] = &[
     "spool::before-remove",
     "spool::after-remove",
 ];
-/// Clicks of a cell, at least: visitors go on until it was struck. (Those who came before the ingress had its
-/// broker are published as one message, and the step may be one of a third.)
+/// Clicks of a cell, at least: visitors go on until it was struck. (What is in the spool is published as one
+/// message, and the step may be one of a third.)
 const CLICKS: usize = 300;
 /// So short that many clicks go through the spool.
 const CLICK_CONFIRM: &str = "1ms";
@@ -45,6 +45,8 @@ async fn struck_at_any_step_the_ingress_loses_no_click_that_it_answered(bed: Arc
             // What is in the spool leaves it in a few steps, maybe in one.
             let unharmed = if point.ends_with("remove") { 0 } else { random.below(3) };
             let mut struck = Struck::start(&bed, plan, point, way, unharmed);
+            // With neither spool nor broker a click is kept nowhere, and answered 503.
+            struck.program().ready().await;
             let enough = AtomicBool::new(false);
             let strike = async {
                 struck.struck(&bed).await;
