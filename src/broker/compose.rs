@@ -19,7 +19,7 @@ use super::{
 use crate::domain::{EventType, Micros, Trace};
 
 /// An event that is about to be published.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Draft {
     /// CloudEvents `id`.
     pub id: String,
@@ -48,12 +48,6 @@ impl Members {
             Ok(written) => Self(written),
             Err(error) => unreachable!("{NO_JSON}: {error}"),
         }
-    }
-}
-
-impl PartialEq for Members {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.get() == other.0.get()
     }
 }
 
@@ -105,9 +99,10 @@ impl Draft {
         };
         let texts = self.id.len() + self.source.len() + self.domain.len();
         let mut json = Vec::with_capacity(ENVELOPE_BYTES + texts + self.data.0.get().len());
-        let written = serde_json::to_writer(&mut json, &envelope).map_err(|e| e.to_string());
-        let text = written.and_then(|()| String::from_utf8(json).map_err(|e| e.to_string()));
-        text.unwrap_or_else(|error| unreachable!("{NO_JSON}: {error}"))
+        match serde_json::to_writer(&mut json, &envelope).map(|()| String::from_utf8(json)) {
+            Ok(Ok(json)) => json,
+            error => unreachable!("{NO_JSON}: {error:?}"),
+        }
     }
 }
 
@@ -126,22 +121,11 @@ pub fn trace_of(json: &str) -> Trace {
 pub fn message(event_type: EventType, message_id: &str, events: &[&str]) -> Outgoing {
     let (content_type, body) = match events {
         [event] => (SINGLE, (*event).to_owned()),
-        events => (BATCH, array(events)),
+        events => (BATCH, format!("[{}]", events.join(","))),
     };
     let message = Outgoing::event(event_type.routing_key(), content_type, body);
     // An event's id may be longer than AMQP's; then the message goes without one.
     if message_id.len() <= MAX_SHORT_BYTES { message.with_message_id(message_id) } else { message }
-}
-
-fn array(elements: &[&str]) -> String {
-    let bytes: usize = elements.iter().map(|element| element.len() + 1).sum();
-    let mut array = String::with_capacity(bytes + 1);
-    for (place, element) in elements.iter().enumerate() {
-        array.push(if place == 0 { '[' } else { ',' });
-        array.push_str(element);
-    }
-    array.push(']');
-    array
 }
 
 #[cfg(test)]

@@ -94,16 +94,21 @@ pub(super) fn essence(content_type: Option<&str>) -> &str {
 fn single(text: &str, incoming: &Incoming<'_>, now: Micros) -> Item {
     match serde_json::from_str(text) {
         Ok(Object(envelope)) => item(Ok::<WholeEnvelope<'_>, _>(envelope), None, incoming, now),
-        Err(_) => item(parse::<Envelope<'_>>(text, ""), None, incoming, now),
+        Err(_) => single_slowly(text, incoming, now),
     }
+}
+
+fn single_slowly(text: &str, incoming: &Incoming<'_>, now: Micros) -> Item {
+    item(parse::<Envelope<'_>>(text, ""), None, incoming, now)
 }
 
 /// The same with each event of a batch.
 fn batch(text: &str, incoming: &Incoming<'_>, now: Micros) -> Decoded {
     let read = |place, envelope| item(Ok(envelope), Some(place), incoming, now);
-    if let Some(items) = batch::at_once(text, read) {
-        return Decoded::Events(items);
-    }
+    batch::at_once(text, read).map_or_else(|| batch_slowly(text, incoming, now), Decoded::Events)
+}
+
+fn batch_slowly(text: &str, incoming: &Incoming<'_>, now: Micros) -> Decoded {
     match batch::one_by_one(text) {
         Ok(elements) => {
             let items = elements.into_iter();

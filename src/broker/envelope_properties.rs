@@ -65,13 +65,9 @@ fn slowly(body: &str, content_type: &str, key: &str) -> Decoded {
     };
     let now = Micros::parse(NOW).unwrap();
     if content_type == SINGLE {
-        return Decoded::Events(vec![item(parse::<Envelope<'_>>(body, ""), None, &incoming, now)]);
-    }
-    match batch::one_by_one(body) {
-        Ok(elements) => Decoded::Events(
-            elements.into_iter().map(|(place, e)| item(e, Some(place), &incoming, now)).collect(),
-        ),
-        Err(bad) => Decoded::Whole(bad),
+        Decoded::Events(vec![single_slowly(body, &incoming, now)])
+    } else {
+        batch_slowly(body, &incoming, now)
     }
 }
 

@@ -42,17 +42,12 @@ pub fn is_traceparent(text: &str) -> bool {
         |part: &str| part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     let nought = |part: &str| part.bytes().all(|b| b == b'0');
     let mut parts = text.split('-');
-    let mut is_next = |digits: usize, may_be_nought: bool| {
-        parts.next().is_some_and(|part| {
-            part.len() == digits && lower_hex(part) && (may_be_nought || !nought(part))
-        })
-    };
-    text.starts_with("00-")
-        && is_next(2, true)
-        && is_next(32, false)
-        && is_next(16, false)
-        && is_next(2, true)
-        && parts.next().is_none()
+    let mut next = || parts.next();
+    matches!((next(), next(), next(), next(), next()),
+        (Some("00"), Some(id), Some(span), Some(flags), None)
+            if (id.len(), span.len(), flags.len()) == (32, 16, 2)
+                && [id, span, flags].into_iter().all(lower_hex)
+                && !nought(id) && !nought(span))
 }
 
 /// What happened.
